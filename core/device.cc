@@ -1,0 +1,200 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/device.h"
+
+#include <utility>
+
+#include "absl/memory/memory.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_format.h"
+
+namespace ivshmem {
+namespace {
+
+absl::Status Check(const Device::Config& config,
+                   const Device::Dependencies& dependencies) {
+  const auto expect_vectors = [&config](int least, int most) {
+    if (config.vectors >= least && config.vectors <= most) {
+      return absl::OkStatus();
+    }
+    return absl::InvalidArgumentError(
+        least == most ? absl::StrFormat("vectors: expected %d, got %d", most,
+                                        config.vectors)
+                      : absl::StrFormat("vectors: expected %d..%d, got %d",
+                                        least, most, config.vectors));
+  };
+  if (config.interrupts == InterruptMode::kNone) return expect_vectors(0, 0);
+  if (config.interrupts == InterruptMode::kIntx) {
+    if (dependencies.level == nullptr) {
+      return absl::InvalidArgumentError(
+          "level: expected a listener for a device with INTx, got none");
+    }
+    if (config.dialect.pci_revision != 0) {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "interrupts: expected MSI-X or none of dialect %s (only rev0 has "
+          "INTx), got INTx",
+          config.dialect.name));
+    }
+    return expect_vectors(1, 1);
+  }
+  if (dependencies.interrupts == nullptr) {
+    return absl::InvalidArgumentError(
+        "interrupts: expected a sink for a device with vectors, got none");
+  }
+  return expect_vectors(1, config.dialect.max_vectors);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Device>> Device::Create(
+    const Config& config, const Dependencies& dependencies) {
+  if (absl::Status status = Check(config, dependencies); !status.ok()) {
+    return status;
+  }
+  return absl::WrapUnique(new Device(config, dependencies));
+}
+
+Device::Device(const Config& config, const Dependencies& dependencies)
+    : config_(config),
+      dependencies_(dependencies),
+      id_(config.id.has_value() ? *config.id : -1),
+      peers_(in_flight_, dependencies.peers) {}
+
+Device::~Device() = default;
+
+std::optional<PeerId> Device::id() const noexcept {
+  const int32_t id = id_.load(std::memory_order_acquire);
+  if (id < 0) return std::nullopt;
+  return static_cast<PeerId>(id);
+}
+
+void Device::SetId(std::optional<PeerId> id) noexcept {
+  const InFlight::Call call(in_flight_);
+  id_.store(id.has_value() ? *id : -1, std::memory_order_release);
+  Emit({.kind = DeviceEvent::Kind::kIdChanged,
+        .doorbell = {.peer = id.value_or(0)},
+        .text = id.has_value() ? "" : "no id"});
+  if (call.abandoned() || dependencies_.peers == nullptr) return;
+  dependencies_.peers->PeersChanged();
+}
+
+uint32_t Device::Position() const noexcept {
+  if (config_.interrupts == InterruptMode::kNone &&
+      !config_.dialect.position_without_interrupts) {
+    return 0;
+  }
+  const int32_t id = id_.load(std::memory_order_acquire);
+  return id < 0 ? config_.dialect.position_before_setup
+                : static_cast<uint32_t>(id);
+}
+
+template <typename Next>
+RegisterState Device::Update(Next next) noexcept {
+  RegisterState before = state_.load(std::memory_order_acquire);
+  RegisterState after = next(before);
+  // Goes round only when another thread's access came in between.
+  while (!(after == before) &&
+         !state_.compare_exchange_weak(before, after, std::memory_order_acq_rel,
+                                       std::memory_order_acquire)) {
+    after = next(before);
+  }
+  return before;
+}
+
+uint64_t Device::Read(uint64_t offset, int size) noexcept {
+  AccessResult result;
+  const uint32_t position = Position();
+  const RegisterState before = Update([&](RegisterState state) {
+    result = ReadRegisters(config_.dialect, state, position, offset, size);
+    return result.state;
+  });
+  SettleLevel(before, result.state);
+  return result.value;
+}
+
+void Device::Write(uint64_t offset, int size, uint64_t value) noexcept {
+  AccessResult result;
+  const RegisterState before = Update([&](RegisterState state) {
+    result = WriteRegisters(config_.dialect, state, offset, size, value);
+    return result.state;
+  });
+  if (result.rings == 0) return SettleLevel(before, result.state);
+  const InFlight::Call call(in_flight_);
+  for (int i = 0; i < result.rings; ++i) {
+    Ring(call, Doorbell::Decode(result.written[i]));
+    if (call.abandoned()) return;
+  }
+  SettleLevel(before, result.state);
+}
+
+void Device::Ring(const InFlight::Call& call, Doorbell doorbell) noexcept {
+  const bool configured = config_.interrupts != InterruptMode::kNone &&
+                          id_.load(std::memory_order_acquire) >= 0;
+  const RingResult result =
+      configured ? peers_.Ring(call, doorbell) : RingResult::kNotConfigured;
+  if (call.abandoned()) return;
+  rings_.Add(result);
+  Emit(
+      {.kind = DeviceEvent::Kind::kRing, .doorbell = doorbell, .ring = result});
+}
+
+InterruptResult Device::OnPeerInterrupt(Vector vector) noexcept {
+  const InFlight::Call call(in_flight_);
+  const InterruptResult result = Deliver(vector);
+  if (call.abandoned()) return result;
+  interrupts_.Add(result);
+  Emit({.kind = DeviceEvent::Kind::kInterrupt,
+        .doorbell = {.vector = vector},
+        .interrupt = result});
+  return result;
+}
+
+InterruptResult Device::Deliver(Vector vector) noexcept {
+  switch (config_.interrupts) {
+    case InterruptMode::kNone:
+      return InterruptResult::kNotConfigured;
+    case InterruptMode::kIntx: {
+      RegisterState after;
+      const RegisterState before = Update(
+          [&after](RegisterState state) { return after = RaiseStatus(state); });
+      SettleLevel(before, after);
+      return after.level() ? InterruptResult::kDelivered
+                           : InterruptResult::kHeld;
+    }
+    case InterruptMode::kMsix:
+    case InterruptMode::kLine:
+      break;
+  }
+  if (vector >= config_.vectors) return InterruptResult::kNoSuchVector;
+  return dependencies_.interrupts->Deliver(vector);
+}
+
+void Device::Reset() noexcept {
+  const InFlight::Call call(in_flight_);
+  const RegisterState before =
+      Update([](RegisterState) { return RegisterState{}; });
+  SettleLevel(before, {});
+  if (call.abandoned()) return;
+  Emit({.kind = DeviceEvent::Kind::kReset});
+}
+
+bool Device::interrupt_level() const noexcept {
+  return config_.interrupts == InterruptMode::kIntx &&
+         state_.load(std::memory_order_acquire).level();
+}
+
+void Device::SettleLevel(RegisterState before, RegisterState after) noexcept {
+  if (config_.interrupts != InterruptMode::kIntx ||
+      before.level() == after.level()) {
+    return;
+  }
+  const InFlight::Call call(in_flight_);
+  dependencies_.level->LevelMayHaveChanged();
+}
+
+void Device::Emit(const DeviceEvent& event) noexcept {
+  if (dependencies_.events != nullptr) dependencies_.events->OnEvent(event);
+}
+
+}  // namespace ivshmem

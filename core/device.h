@@ -1,0 +1,118 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef IVSHMEM_CORE_DEVICE_H_
+#define IVSHMEM_CORE_DEVICE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "core/counters.h"
+#include "core/dialect.h"
+#include "core/doorbell.h"
+#include "core/events.h"
+#include "core/in_flight.h"
+#include "core/interrupt_sink.h"
+#include "core/peer_table.h"
+#include "core/registers.h"
+
+namespace ivshmem {
+
+// One guest's ivshmem device, without bus and hypervisor: registers, the peers
+// it can ring, and the interrupts that it gets from them.
+//
+// Threading: everything from any thread at once. Accesses take no lock,
+// allocate nothing and wait for nobody. What leads outside (a notifier, the
+// sink, events) is called outside locks and may call back, even destroy the
+// device. The destructor waits for calls out that other threads have under way;
+// nothing is called afterwards. As with any object, no call in may begin once
+// destruction has.
+class Device {
+ public:
+  struct Config {
+    Dialect dialect = kRevision1;
+    InterruptMode interrupts = InterruptMode::kNone;
+    // How many vectors peers can interrupt: 1..dialect.max_vectors; 0 with
+    // kNone, 1 with kIntx.
+    int vectors = 0;
+    // The device's own id; absent while nobody has given it one.
+    std::optional<PeerId> id;
+  };
+
+  // Each may be null and outlives the device.
+  struct Dependencies {
+    InterruptSink* interrupts = nullptr;  // Required by kMsix and kLine.
+    LevelListener* level = nullptr;       // Required by kIntx.
+    PeerTable::Listener* peers = nullptr;
+    DeviceEvents* events = nullptr;
+  };
+
+  // Errors: InvalidArgument that names the field, what was expected and what
+  // came.
+  static absl::StatusOr<std::unique_ptr<Device>> Create(
+      const Config& config, const Dependencies& dependencies);
+  ~Device();
+
+  // The guest's access to the register block; `size` in bytes. Total: whatever
+  // dialect and specification do not define reads 0 and writes nothing.
+  uint64_t Read(uint64_t offset, int size) noexcept;
+  void Write(uint64_t offset, int size, uint64_t value) noexcept;
+
+  // A peer rang this device. In kIntx mode the vector is ignored and the result
+  // is kHeld while the guest's mask keeps the line down.
+  InterruptResult OnPeerInterrupt(Vector vector) noexcept;
+
+  // Whom the guest can ring. Its own id is a peer as any other.
+  PeerTable& peers() { return peers_; }
+
+  // The id that IVPosition shows. A device without one does not ring.
+  std::optional<PeerId> id() const noexcept;
+  void SetId(std::optional<PeerId> id) noexcept;
+
+  // Mask and Status to 0. The id and the peers stay.
+  void Reset() noexcept;
+
+  // kIntx: whether the device asserts its line now. Else false.
+  bool interrupt_level() const noexcept;
+
+  const Config& config() const { return config_; }
+
+  // How often each result came since the device was made.
+  uint64_t count(RingResult result) const { return rings_.Get(result); }
+  uint64_t count(InterruptResult result) const {
+    return interrupts_.Get(result);
+  }
+
+ private:
+  Device(const Config& config, const Dependencies& dependencies);
+
+  uint32_t Position() const noexcept;
+  InterruptResult Deliver(Vector vector) noexcept;
+  void Ring(const InFlight::Call& call, Doorbell doorbell) noexcept;
+  // Tells the bus when the level changed. The last thing that a call does.
+  void SettleLevel(RegisterState before, RegisterState after) noexcept;
+  void Emit(const DeviceEvent& event) noexcept;
+
+  // Replaces the registers' state by `next(state)`, in one piece. Returns the
+  // state before.
+  template <typename Next>
+  RegisterState Update(Next next) noexcept;
+
+  const Config config_;
+  const Dependencies dependencies_;
+  std::atomic<RegisterState> state_{RegisterState{}};
+  static_assert(std::atomic<RegisterState>::is_always_lock_free);
+  std::atomic<int32_t> id_;  // -1: none.
+  Counters<RingResult> rings_;
+  Counters<InterruptResult> interrupts_;
+  PeerTable peers_;
+  // Last, so that what is under way ends before anything else goes.
+  InFlight in_flight_;
+};
+
+}  // namespace ivshmem
+
+#endif  // IVSHMEM_CORE_DEVICE_H_

@@ -1,0 +1,53 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef IVSHMEM_CORE_NOTIFIER_H_
+#define IVSHMEM_CORE_NOTIFIER_H_
+
+#include <cstdint>
+
+namespace ivshmem {
+
+// Something outside that carries a signal and that a hypervisor can watch
+// without us: on Linux an eventfd. The core only hands it on.
+struct EventHandle {
+  static constexpr int64_t kNone = -1;
+
+  int64_t value = kNone;
+
+  constexpr bool valid() const { return value != kNone; }
+  friend constexpr bool operator==(EventHandle, EventHandle) = default;
+};
+
+// Carries a ring to one vector of one peer: an eventfd, or a device of the same
+// process.
+//
+// Threading: Signal() is called from any thread, by several at once, and never
+// under a lock of the library's. It may call back into the device that rings.
+class Notifier {
+ public:
+  // What became of a signal.
+  enum class Outcome : uint8_t {
+    kSignalled,
+    // The carrier holds as many signals as it can and took no more, as an
+    // eventfd at its limit. The peer has one waiting already, so nothing that a
+    // guest could tell apart is lost.
+    kFull,
+    // The carrier is gone or broken.
+    kFailed,
+  };
+
+  virtual ~Notifier() = default;
+
+  // Must not block.
+  virtual Outcome Signal() noexcept = 0;
+
+  // What a hypervisor may bind to a doorbell value in this notifier's stead.
+  // Not valid when there is no such thing; doorbells then stay on the trapped
+  // path.
+  virtual EventHandle event() const noexcept { return {}; }
+};
+
+}  // namespace ivshmem
+
+#endif  // IVSHMEM_CORE_NOTIFIER_H_

@@ -1,0 +1,28 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef IVSHMEM_CORE_SHARDS_H_
+#define IVSHMEM_CORE_SHARDS_H_
+
+#include <atomic>
+#include <cstddef>
+
+namespace ivshmem {
+
+// Threads that count the same thing at once do it on different cache lines.
+inline constexpr size_t kShards = 8;
+inline constexpr size_t kCacheLine = 64;
+
+// The calling thread's shard: threads take them in turn when they first ask.
+inline size_t ThreadShard() noexcept {
+  static constinit std::atomic<size_t> next{0};
+  static constinit thread_local size_t mine = kShards;
+  if (mine == kShards) {
+    mine = next.fetch_add(1, std::memory_order_relaxed) % kShards;
+  }
+  return mine;
+}
+
+}  // namespace ivshmem
+
+#endif  // IVSHMEM_CORE_SHARDS_H_
