@@ -1,0 +1,39 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef IVSHMEM_BUS_MEMORY_BLOCK_H_
+#define IVSHMEM_BUS_MEMORY_BLOCK_H_
+
+#include <cstdint>
+
+#include "absl/types/span.h"
+#include "bus/mmio_handler.h"
+#include "core/shared_memory.h"
+
+namespace ivshmem {
+
+// The shared region as a range of bytes, for guests whose accesses to it trap:
+// where nobody can map it, or does not yet.
+//
+// As on mapped memory and an x86 CPU, aligned accesses of 1, 2, 4 and 8 bytes
+// are in one piece also for the other guests, loads acquire and stores release;
+// other accesses go byte by byte. An access that reaches past the end reads
+// ones and writes nothing.
+class MemoryBlock : public MmioHandler {
+ public:
+  // A guest's writes to read-only memory change nothing.
+  MemoryBlock(const SharedMemory& memory, MemoryAccess access)
+      : memory_(memory), access_(access) {}
+
+  void Read(uint64_t offset, absl::Span<uint8_t> bytes) noexcept override;
+  void Write(uint64_t offset,
+             absl::Span<const uint8_t> bytes) noexcept override;
+
+ private:
+  const SharedMemory memory_;
+  const MemoryAccess access_;
+};
+
+}  // namespace ivshmem
+
+#endif  // IVSHMEM_BUS_MEMORY_BLOCK_H_

@@ -1,0 +1,50 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "bus/mmio/flat_block.h"
+
+#include <utility>
+
+#include "absl/memory/memory.h"
+#include "absl/status/status.h"
+
+namespace ivshmem::mmio {
+
+absl::StatusOr<std::unique_ptr<FlatBlock>> FlatBlock::Create(
+    const Config& config, const SharedMemory& memory,
+    const Dependencies& dependencies) {
+  if (memory.data == nullptr || memory.size == 0) {
+    return absl::InvalidArgumentError("memory: expected some, got none");
+  }
+  Device::Config device_config = {
+      .dialect = kQemuFlat,
+      .interrupts = InterruptMode::kNone,
+      .vectors = 0,
+      .id = config.id,
+  };
+  if (dependencies.irq != nullptr) {
+    device_config.interrupts = InterruptMode::kLine;
+    device_config.vectors =
+        config.vectors != 0 ? config.vectors : kQemuFlat.default_vectors;
+  }
+  auto irq = std::make_unique<Irq>(dependencies.irq);
+  absl::StatusOr<std::unique_ptr<Device>> device =
+      Device::Create(device_config, {.interrupts = irq.get(),
+                                     .peers = dependencies.peers,
+                                     .events = dependencies.events});
+  if (!device.ok()) return device.status();
+  if (dependencies.irq == nullptr && dependencies.events != nullptr) {
+    dependencies.events->OnEvent(
+        {.kind = DeviceEvent::Kind::kWarning,
+         .text = "no interrupt line: notifications are off both ways"});
+  }
+  return absl::WrapUnique(
+      new FlatBlock(std::move(irq), *std::move(device), memory, config.access));
+}
+
+InterruptResult FlatBlock::Irq::Deliver(Vector /*vector*/) noexcept {
+  line_->Pulse();
+  return InterruptResult::kDelivered;
+}
+
+}  // namespace ivshmem::mmio
