@@ -1,0 +1,31 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef IVSHMEM_BACKENDS_MEMORY_MAPPER_H_
+#define IVSHMEM_BACKENDS_MEMORY_MAPPER_H_
+
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "backends/registration.h"
+#include "core/shared_memory.h"
+
+namespace ivshmem {
+
+// Shows memory of this process to the guest, so that its accesses do not trap.
+//
+// Threading: any thread, one call at a time for each device.
+class MemoryMapper {
+ public:
+  virtual ~MemoryMapper() = default;
+
+  // The guest sees `memory` at guest-physical address `base`, write-back
+  // cached, until the registration goes. Nothing is mapped when it fails.
+  virtual absl::StatusOr<RegistrationPtr> Map(uint64_t base,
+                                              const SharedMemory& memory,
+                                              MemoryAccess access) = 0;
+};
+
+}  // namespace ivshmem
+
+#endif  // IVSHMEM_BACKENDS_MEMORY_MAPPER_H_
