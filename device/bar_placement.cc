@@ -1,0 +1,50 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "device/bar_placement.h"
+
+#include <utility>
+
+namespace ivshmem {
+
+void BarPlacement::Apply() {
+  std::array<std::optional<uint64_t>, pci::kBars> wanted;
+  for (int bar = 0; bar < pci::kBars; ++bar) {
+    wanted[bar] = function_.BarAddress(bar);
+    Placed& placed = placed_[bar];
+    if (wanted[bar] == placed.address) continue;
+    placed.shown = kNowhere;
+    placed.registration.reset();
+    placed.address.reset();
+  }
+  for (int bar = 0; bar < pci::kBars; ++bar) {
+    Placed& placed = placed_[bar];
+    if (wanted[bar] == placed.address) continue;
+    placed.address = wanted[bar];
+    absl::StatusOr<RegistrationPtr> registration = Place(bar, *wanted[bar]);
+    if (registration.ok()) {
+      placed.registration = *std::move(registration);
+      placed.shown = *wanted[bar];
+    } else if (dependencies_.events != nullptr) {
+      dependencies_.events->OnEvent({.kind = DeviceEvent::Kind::kMapFailed,
+                                     .address = *wanted[bar],
+                                     .text = registration.status().message()});
+    }
+  }
+}
+
+std::optional<uint64_t> BarPlacement::Shown(int bar) const {
+  const std::optional<uint64_t> address = function_.BarAddress(bar);
+  return address == placed_[bar].shown.load() ? address : std::nullopt;
+}
+
+absl::StatusOr<RegistrationPtr> BarPlacement::Place(int bar, uint64_t address) {
+  if (bar == memory_bar_ && dependencies_.mapper != nullptr) {
+    return dependencies_.mapper->Map(address, memory_, access_);
+  }
+  if (dependencies_.mmio == nullptr) return nullptr;
+  return dependencies_.mmio->Claim(address, function_.BarSize(bar),
+                                   function_.bar(bar));
+}
+
+}  // namespace ivshmem

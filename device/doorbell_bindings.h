@@ -1,0 +1,62 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef IVSHMEM_DEVICE_DOORBELL_BINDINGS_H_
+#define IVSHMEM_DEVICE_DOORBELL_BINDINGS_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+
+#include "absl/functional/function_ref.h"
+#include "backends/doorbell_accelerator.h"
+#include "backends/registration.h"
+#include "core/device.h"
+
+namespace ivshmem {
+
+// The doorbells of one device that the hypervisor rings by itself. What it has
+// no room for stays on the trapped path, which a guest cannot tell apart.
+//
+// Where the hypervisor swallows what matches no bound value, all connected
+// doorbells are bound or none: one that cannot be bound would be lost.
+//
+// Threading: none of its own; one call at a time.
+class DoorbellBindings {
+ public:
+  // All outlive the object; `events` may be null.
+  DoorbellBindings(Device& device, DoorbellAccelerator& accelerator,
+                   DeviceEvents* events)
+      : device_(device), accelerator_(accelerator), events_(events) {}
+
+  // Takes down what is bound and should not be, the doorbell register being at
+  // `address` now (nullopt: out of the guest's sight).
+  void TakeDown(std::optional<uint64_t> address);
+
+  // Binds what should be bound and is not. Takes long for many peers, so it
+  // breaks off, whatever is left undone, when `stale` says that all has changed
+  // again.
+  void Add(std::optional<uint64_t> address, absl::FunctionRef<bool()> stale);
+
+ private:
+  struct Binding {
+    // Holds the event until the hypervisor has let go of it.
+    std::shared_ptr<Notifier> notifier;
+    RegistrationPtr registration;
+  };
+
+  // Whether anything may be bound.
+  bool Wanted(std::optional<uint64_t> address,
+              const std::vector<PeerTable::Connection>& connections) const;
+
+  Device& device_;
+  DoorbellAccelerator& accelerator_;
+  DeviceEvents* const events_;
+  std::optional<uint64_t> bound_at_;
+  std::map<Doorbell, Binding> bindings_;
+};
+
+}  // namespace ivshmem
+
+#endif  // IVSHMEM_DEVICE_DOORBELL_BINDINGS_H_

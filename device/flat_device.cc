@@ -1,0 +1,80 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "device/flat_device.h"
+
+#include <utility>
+
+#include "absl/memory/memory.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_format.h"
+
+namespace ivshmem {
+namespace {
+
+absl::Status CheckRange(const char* field, uint64_t address, uint64_t size) {
+  if (address % 4 != 0) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "%s: expected a multiple of 4, got %#x", field, address));
+  }
+  if (address + (size - 1) < address) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("%s: expected room for %d bytes below 2^64, got %#x",
+                        field, size, address));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<FlatDevice>> FlatDevice::Create(
+    const Config& config, const SharedMemory& memory, const Host& host) {
+  auto flat = absl::WrapUnique(new FlatDevice());
+  absl::StatusOr<std::unique_ptr<mmio::FlatBlock>> block =
+      mmio::FlatBlock::Create(
+          config.block, memory,
+          {.irq = host.irq, .peers = flat.get(), .events = host.events});
+  if (!block.ok()) return block.status();
+  flat->block_ = *std::move(block);
+
+  const uint64_t registers_size = flat->block_->registers_size();
+  for (const absl::Status& status :
+       {CheckRange("registers_address", config.registers_address,
+                   registers_size),
+        CheckRange("memory_address", config.memory_address, memory.size)}) {
+    if (!status.ok()) return status;
+  }
+  if (host.mmio != nullptr) {
+    absl::StatusOr<RegistrationPtr> claim = host.mmio->Claim(
+        config.registers_address, registers_size, flat->block_->registers());
+    if (!claim.ok()) return claim.status();
+    flat->registers_ = *std::move(claim);
+  }
+  if (host.mapper != nullptr || host.mmio != nullptr) {
+    absl::StatusOr<RegistrationPtr> shown =
+        host.mapper != nullptr
+            ? host.mapper->Map(config.memory_address, memory,
+                               config.block.access)
+            : host.mmio->Claim(config.memory_address, memory.size,
+                               flat->block_->memory());
+    if (!shown.ok()) return shown.status();
+    flat->memory_ = *std::move(shown);
+  }
+
+  const uint64_t doorbell = config.registers_address + kDoorbellOffset;
+  flat->shortcuts_.emplace(
+      flat->device(),
+      Shortcuts::Config{
+          .doorbell_address =
+              [doorbell] { return std::optional<uint64_t>(doorbell); },
+          .doorbells = host.doorbells,
+          .executor = host.executor,
+          .events = host.events});
+  return flat;
+}
+
+void FlatDevice::PeersChanged() noexcept {
+  if (shortcuts_.has_value()) shortcuts_->Update();
+}
+
+}  // namespace ivshmem

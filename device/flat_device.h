@@ -1,0 +1,74 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef IVSHMEM_DEVICE_FLAT_DEVICE_H_
+#define IVSHMEM_DEVICE_FLAT_DEVICE_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "backends/doorbell_accelerator.h"
+#include "backends/executor.h"
+#include "backends/memory_mapper.h"
+#include "backends/mmio_space.h"
+#include "backends/registration.h"
+#include "bus/interrupt_lines.h"
+#include "bus/mmio/flat_block.h"
+#include "core/device.h"
+#include "core/shared_memory.h"
+#include "device/shortcuts.h"
+
+namespace ivshmem {
+
+// The ivshmem device for machines without PCI, as a VMM plugs it in: the flat
+// block at two fixed addresses.
+//
+// Threading: as Device: everything from any thread at once.
+class FlatDevice : private PeerTable::Listener {
+ public:
+  struct Config {
+    uint64_t registers_address = 0;  // Of 16 bytes, 4-byte aligned.
+    uint64_t memory_address = 0;
+    mmio::FlatBlock::Config block;
+  };
+
+  // What the hypervisor offers. Each may be null, for a host that lacks it, and
+  // outlives the device.
+  struct Host {
+    // Absent: the embedder dispatches to block() by itself.
+    MmioSpace* mmio = nullptr;
+    MemoryMapper* mapper = nullptr;  // Absent: accesses of the memory trap.
+    PulseSink* irq = nullptr;        // Absent: see FlatBlock::Dependencies.
+    DoorbellAccelerator* doorbells = nullptr;
+    Executor* executor = nullptr;
+    DeviceEvents* events = nullptr;
+  };
+
+  // `memory` outlives the device. Errors: InvalidArgument that names the field,
+  // what was expected and what came; what `mmio` or `mapper` refuse.
+  static absl::StatusOr<std::unique_ptr<FlatDevice>> Create(
+      const Config& config, const SharedMemory& memory, const Host& host);
+
+  // Peers, id, counters; OnPeerInterrupt() for who reads the device's events.
+  Device& device() { return block_->device(); }
+  mmio::FlatBlock& block() { return *block_; }
+
+  // As a machine reset. Id and peers stay.
+  void Reset() noexcept { device().Reset(); }
+
+ private:
+  FlatDevice() = default;
+
+  void PeersChanged() noexcept override;
+
+  std::unique_ptr<mmio::FlatBlock> block_;
+  RegistrationPtr registers_;
+  RegistrationPtr memory_;
+  std::optional<Shortcuts> shortcuts_;
+};
+
+}  // namespace ivshmem
+
+#endif  // IVSHMEM_DEVICE_FLAT_DEVICE_H_

@@ -1,0 +1,165 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "device/flat_device.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "backends/mock/host.h"
+#include "core/switchboard.h"
+#include "device/pci_guest.h"
+#include "gmock/gmock.h"
+
+namespace ivshmem {
+namespace {
+
+using mock::Operation;
+
+constexpr uint64_t kRegisters = 0x40000000;
+constexpr uint64_t kMemory = 0x60000000;
+
+class FlatDeviceTest : public ::testing::Test {
+ protected:
+  FlatDevice::Host Plain() {
+    return {.mmio = &host_.space(),
+            .mapper = &host_.space(),
+            .irq = &host_.pulse(),
+            .events = &events_};
+  }
+
+  std::unique_ptr<FlatDevice> Make(const FlatDevice::Host& host,
+                                   std::optional<PeerId> id = 1) {
+    auto device = FlatDevice::Create({.registers_address = kRegisters,
+                                      .memory_address = kMemory,
+                                      .block = {.id = id}},
+                                     shared(), host);
+    EXPECT_TRUE(device.ok()) << device.status();
+    return device.ok() ? *std::move(device) : nullptr;
+  }
+
+  std::string CreateError(const FlatDevice::Config& config,
+                          const SharedMemory& memory) {
+    const auto device = FlatDevice::Create(config, memory, Plain());
+    EXPECT_FALSE(device.ok());
+    return std::string(device.status().message());
+  }
+
+  SharedMemory shared() { return {memory_.data(), memory_.size()}; }
+
+  mock::Host host_;
+  EventRecorder events_;
+  std::vector<uint8_t> memory_ = std::vector<uint8_t>(0x5000);
+};
+
+// QEMU's flat device: 16 bytes of registers. Mask and Status read 0 and ignore
+// writes, IVPosition is the id, the doorbell is write-only.
+TEST_F(FlatDeviceTest, Registers) {
+  const auto device = Make(Plain());
+  for (uint64_t offset : {kMaskOffset, kStatusOffset, kDoorbellOffset}) {
+    host_.space().Write32(kRegisters + offset, 0xffffffff);
+    EXPECT_EQ(host_.space().Read32(kRegisters + offset), 0u) << offset;
+  }
+  EXPECT_EQ(host_.space().Read32(kRegisters + kPositionOffset), 1u);
+  EXPECT_EQ(host_.space().Read32(kRegisters + 16), 0xffffffffu)
+      << "nothing is behind the block";
+}
+
+// Any size of memory is shown: no BAR rounds it.
+TEST_F(FlatDeviceTest, Memory) {
+  const auto device = Make(Plain());
+  host_.space().Write32(kMemory + 0x4ffc, 0x11223344);
+  EXPECT_EQ(memory_[0x4fff], 0x11);
+  EXPECT_EQ(host_.space().Read32(kMemory + 0x5000), 0xffffffffu);
+}
+
+TEST_F(FlatDeviceTest, MemoryWithoutAMapperTraps) {
+  FlatDevice::Host host = Plain();
+  host.mapper = nullptr;
+  const auto device = Make(host);
+  host_.space().Write32(kMemory, 0x11223344);
+  EXPECT_EQ(memory_[0], 0x44);
+  EXPECT_EQ(host_.space().counts().claimed, 1u);
+}
+
+// "its IRQ line is pulsed for every vector".
+TEST_F(FlatDeviceTest, EveryVectorPulsesTheLine) {
+  const auto device = Make(Plain());
+  device->device().OnPeerInterrupt(0);
+  device->device().OnPeerInterrupt(1);
+  EXPECT_EQ(host_.pulse().count(), 2u);
+  EXPECT_EQ(device->device().OnPeerInterrupt(2),
+            InterruptResult::kNoSuchVector);
+}
+
+// Absent line: notifications off both ways, with a warning.
+TEST_F(FlatDeviceTest, NoLineMeansNoNotifications) {
+  FlatDevice::Host host = Plain();
+  host.irq = nullptr;
+  const auto device = Make(host);
+  EXPECT_EQ(events_.count(DeviceEvent::Kind::kWarning), 1);
+  host_.space().Write32(kRegisters + kDoorbellOffset, Doorbell{1, 0}.Encode());
+  EXPECT_EQ(device->device().count(RingResult::kNotConfigured), 1u);
+  EXPECT_EQ(device->device().OnPeerInterrupt(0),
+            InterruptResult::kNotConfigured);
+  EXPECT_EQ(host_.space().Read32(kRegisters + kPositionOffset), 1u);
+}
+
+// The main job: a PCI device and a flat one, joined by a switchboard.
+TEST_F(FlatDeviceTest, RingsAPciDeviceAndIsRung) {
+  const auto flat = Make(Plain(), std::nullopt);
+  mock::Host pc_host;
+  PciGuest pc(pc_host, {}, {.mmio = &pc_host.space(), .msi = &pc_host.msi()});
+  Switchboard switchboard;
+  ASSERT_TRUE(switchboard.AddRegion("r", shared()).ok());
+  auto pc_port = switchboard.Bind("r", memory_.size(), pc.device());
+  auto flat_port = switchboard.Bind("r", memory_.size(), flat->device());
+  ASSERT_TRUE(pc_port.ok() && flat_port.ok());
+  pc.Enumerate();
+  pc.EnableMsix();
+  EXPECT_EQ(host_.space().Read32(kRegisters + kPositionOffset), 1u);
+  host_.space().Write32(kRegisters + kDoorbellOffset, Doorbell{0, 0}.Encode());
+  EXPECT_EQ(pc_host.msi().count(), 1u);
+  pc.Ring(1, 1);
+  EXPECT_EQ(host_.pulse().count(), 1u);
+}
+
+// The flat doorbell takes the short cut as BAR0's does.
+TEST_F(FlatDeviceTest, DoorbellShortcut) {
+  FlatDevice::Host host = Plain();
+  host.doorbells = &host_.accelerator();
+  const auto device = Make(host);
+  const EventHandle event = host_.events().Create();
+  ASSERT_TRUE(
+      device->device()
+          .peers()
+          .Connect(4, 0,
+                   std::make_shared<mock::EventNotifier>(host_.events(), event))
+          .ok());
+  host_.space().Write32(kRegisters + kDoorbellOffset, Doorbell{4, 0}.Encode());
+  EXPECT_EQ(host_.events().count(event), 1u);
+  EXPECT_EQ(device->device().count(RingResult::kDelivered), 0u);
+}
+
+TEST_F(FlatDeviceTest, CreateErrorsNameTheField) {
+  EXPECT_EQ(CreateError({}, {}), "memory: expected some, got none");
+  EXPECT_EQ(CreateError({.registers_address = 2}, shared()),
+            "registers_address: expected a multiple of 4, got 0x2");
+  EXPECT_EQ(CreateError({.memory_address = ~uint64_t{3}}, shared()),
+            "memory_address: expected room for 20480 bytes below 2^64, got "
+            "0xfffffffffffffffc");
+  EXPECT_EQ(CreateError({.block = {.vectors = 65}}, shared()),
+            "vectors: expected 1..64, got 65");
+  host_.faults().FailNth(Operation::kMap, 1, absl::InternalError("no slot"));
+  EXPECT_EQ(
+      CreateError({.registers_address = kRegisters, .memory_address = kMemory},
+                  shared()),
+      "no slot");
+  EXPECT_EQ(host_.space().Read32(kRegisters), 0xffffffffu)
+      << "nothing is left claimed";
+}
+
+}  // namespace
+}  // namespace ivshmem

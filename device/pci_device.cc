@@ -1,0 +1,195 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "device/pci_device.h"
+
+#include <utility>
+
+#include "absl/memory/memory.h"
+#include "absl/numeric/bits.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_format.h"
+
+namespace ivshmem {
+namespace {
+
+constexpr uint16_t kVendorId = 0x1af4;
+constexpr uint16_t kDeviceId = 0x1110;
+constexpr uint32_t kClassCode = 0x050000;  // RAM controller.
+constexpr uint16_t kSubsystemId = 0x1100;
+constexpr uint16_t kAcrnSubsystemVendorId = 0x8086;
+
+// A BAR's size is a power of two, and drivers take the region to be as large as
+// the BAR. Rounding up would show memory that is not there, so such a region is
+// refused.
+absl::Status CheckMemory(const SharedMemory& memory) {
+  if (memory.data == nullptr || memory.size == 0) {
+    return absl::InvalidArgumentError("memory: expected some, got none");
+  }
+  if (!absl::has_single_bit(memory.size) || memory.size < 16) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "memory.size: expected a power of two of at least 16 bytes (BAR2 can "
+        "have no other size), got %d",
+        memory.size));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+pci::FunctionSpec PciDevice::Spec(const Config& config, int vectors,
+                                  uint64_t memory_size) {
+  const bool acrn = config.dialect.name == kAcrn.name;
+  pci::FunctionSpec spec;
+  spec.vendor_id = kVendorId;
+  spec.device_id = kDeviceId;
+  spec.revision = config.dialect.pci_revision;
+  spec.class_code = kClassCode;
+  spec.subsystem_vendor_id = config.subsystem_vendor_id.value_or(
+      acrn ? kAcrnSubsystemVendorId : kVendorId);
+  spec.subsystem_id = config.subsystem_id.value_or(acrn ? 0 : kSubsystemId);
+  spec.multi_function = config.multi_function;
+  spec.bars[kRegisterBar] = pci::BarSpec{.size = config.dialect.block_size};
+  spec.bars[kMemoryBar] =
+      pci::BarSpec{.size = memory_size, .is_64bit = true, .prefetchable = true};
+  if (config.interrupts == InterruptMode::kMsix) spec.msix_vectors = vectors;
+  spec.msix_bar = kMsixBar;
+  spec.intx = config.interrupts == InterruptMode::kIntx;
+  return spec;
+}
+
+absl::StatusOr<std::unique_ptr<PciDevice>> PciDevice::Create(
+    const Config& config, const SharedMemory& memory, const Host& host) {
+  if (absl::Status status = CheckMemory(memory); !status.ok()) return status;
+  if (config.dialect.block_size != kRevision1.block_size) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "dialect: expected one of a PCI device (256 bytes of registers), got "
+        "%s",
+        config.dialect.name));
+  }
+  if (config.interrupts == InterruptMode::kLine) {
+    return absl::InvalidArgumentError(
+        "interrupts: expected MSI-X, INTx or none of a PCI device, got a line");
+  }
+  int vectors = config.vectors;
+  if (vectors == 0 && config.interrupts != InterruptMode::kNone) {
+    vectors = config.interrupts == InterruptMode::kIntx
+                  ? 1
+                  : config.dialect.default_vectors;
+  }
+
+  auto pci = absl::WrapUnique(new PciDevice(memory, config.access));
+  absl::StatusOr<std::unique_ptr<Device>> device =
+      Device::Create({.dialect = config.dialect,
+                      .interrupts = config.interrupts,
+                      .vectors = vectors,
+                      .id = config.id},
+                     {.interrupts = pci.get(),
+                      .level = pci.get(),
+                      .peers = pci.get(),
+                      .events = host.events});
+  if (!device.ok()) return device.status();
+  pci->device_ = *std::move(device);
+  pci->registers_.emplace(*pci->device_);
+
+  pci::Function::Dependencies dependencies = {.msi = host.msi,
+                                              .msix_listener = pci.get(),
+                                              .intx_source = pci.get(),
+                                              .intx_line = host.intx};
+  dependencies.bars[kRegisterBar] = &*pci->registers_;
+  dependencies.bars[kMemoryBar] = &pci->memory_;
+  absl::StatusOr<std::unique_ptr<pci::Function>> function =
+      pci::Function::Create(Spec(config, vectors, memory.size), dependencies);
+  if (!function.ok()) return function.status();
+  pci->function_ = *std::move(function);
+  for (size_t bar = 0; bar < config.bar_addresses.size(); ++bar) {
+    if (!config.bar_addresses[bar].has_value()) continue;
+    const absl::Status placed = pci->function_->PlaceBar(
+        static_cast<int>(bar), *config.bar_addresses[bar]);
+    if (!placed.ok()) return placed;
+  }
+
+  pci->placement_.emplace(
+      *pci->function_, kMemoryBar, memory, config.access,
+      BarPlacement::Dependencies{
+          .mmio = host.mmio, .mapper = host.mapper, .events = host.events});
+  const BarPlacement* const placement = &*pci->placement_;
+  pci->shortcuts_.emplace(
+      *pci->device_,
+      Shortcuts::Config{
+          .doorbell_address = [placement]() -> std::optional<uint64_t> {
+            const std::optional<uint64_t> bar = placement->Shown(kRegisterBar);
+            if (!bar.has_value()) return std::nullopt;
+            return *bar + kDoorbellOffset;
+          },
+          .doorbells = host.doorbells,
+          .router = host.router,
+          .msix = pci->function_->msix(),
+          .executor = host.executor,
+          .events = host.events});
+  return pci;
+}
+
+PciDevice::PciDevice(const SharedMemory& memory, MemoryAccess access)
+    : shared_(memory), memory_(memory, access) {}
+
+PciDevice::~PciDevice() {
+  shortcuts_.reset();
+  placement_.reset();
+  // Waits for interrupts that are on their way through the function.
+  device_.reset();
+}
+
+void PciDevice::ConfigRead(uint64_t offset,
+                           absl::Span<uint8_t> bytes) const noexcept {
+  function_->ConfigRead(offset, bytes);
+}
+
+void PciDevice::ConfigWrite(uint64_t offset,
+                            absl::Span<const uint8_t> bytes) noexcept {
+  if (function_->ConfigWrite(offset, bytes).decode) Placed();
+}
+
+void PciDevice::Placed() noexcept {
+  // A doorbell bound at the old address must be gone before anything else may
+  // be seen there, and none is bound where the registers are not seen yet.
+  shortcuts_->Update();
+  placement_settler_.Kick([this] { placement_->Apply(); });
+  shortcuts_->Update();
+}
+
+void PciDevice::Reset() noexcept {
+  const pci::Function::Change change = function_->Reset();
+  device_->Reset();
+  if (change.decode) Placed();
+}
+
+InterruptResult PciDevice::Deliver(Vector vector) noexcept {
+  switch (function_->msix()->Deliver(vector)) {
+    case pci::Msix::Outcome::kSent:
+      return InterruptResult::kDelivered;
+    case pci::Msix::Outcome::kPending:
+      return InterruptResult::kHeld;
+    case pci::Msix::Outcome::kDisabled:
+      return InterruptResult::kDisabled;
+    case pci::Msix::Outcome::kNoSuchVector:
+      break;
+  }
+  return InterruptResult::kNoSuchVector;
+}
+
+void PciDevice::LevelMayHaveChanged() noexcept { function_->intx()->Settle(); }
+
+void PciDevice::PeersChanged() noexcept {
+  if (shortcuts_.has_value()) shortcuts_->Update();
+}
+
+void PciDevice::MsixChanged() noexcept {
+  if (shortcuts_.has_value()) shortcuts_->Update();
+}
+
+bool PciDevice::IntxLevel() const noexcept {
+  return device_->interrupt_level();
+}
+
+}  // namespace ivshmem

@@ -1,0 +1,142 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef IVSHMEM_DEVICE_PCI_DEVICE_H_
+#define IVSHMEM_DEVICE_PCI_DEVICE_H_
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "backends/doorbell_accelerator.h"
+#include "backends/executor.h"
+#include "backends/irq_router.h"
+#include "backends/memory_mapper.h"
+#include "backends/mmio_space.h"
+#include "bus/interrupt_lines.h"
+#include "bus/memory_block.h"
+#include "bus/mmio_handler.h"
+#include "bus/pci/function.h"
+#include "bus/pci/msi.h"
+#include "bus/register_block.h"
+#include "core/device.h"
+#include "core/settle.h"
+#include "core/shared_memory.h"
+#include "device/bar_placement.h"
+#include "device/shortcuts.h"
+
+namespace ivshmem {
+
+// The ivshmem device as a PCI function, as a VMM plugs it in: 1af4:1110 with
+// registers in BAR0 (256 bytes), MSI-X in BAR1 (only with vectors) and the
+// shared memory in BAR2 (64-bit, prefetchable).
+//
+// The VMM hands the guest's config accesses to ConfigRead() and ConfigWrite().
+// For the BARs it either gives a `Host::mmio`, through which the device claims
+// its ranges as the guest moves them, or finds the BAR itself
+// (function().BarAddress()) and calls bar().
+//
+// Threading: as Device and pci::Function: everything from any thread at once.
+class PciDevice : private InterruptSink,
+                  private LevelListener,
+                  private PeerTable::Listener,
+                  private pci::Msix::Listener,
+                  private pci::IntxSource {
+ public:
+  static constexpr int kRegisterBar = 0;
+  static constexpr int kMsixBar = 1;
+  static constexpr int kMemoryBar = 2;
+
+  struct Config {
+    // Any but kQemuFlat.
+    Dialect dialect = kRevision1;
+    // kNone is a plain device, memory only. kIntx needs kRevision0.
+    InterruptMode interrupts = InterruptMode::kMsix;
+    // How many vectors peers can interrupt; 0 for the dialect's default.
+    int vectors = 0;
+    // The device's own id, where no server or switchboard gives it.
+    std::optional<PeerId> id;
+    // Absent: 1af4:1100; with ACRN's dialect 8086:0000, where the subsystem id
+    // is to be the region's.
+    std::optional<uint16_t> subsystem_vendor_id;
+    std::optional<uint16_t> subsystem_id;
+    // Whether config space says that other functions share the slot. ACRN's
+    // device says so whenever it is function 0.
+    bool multi_function = false;
+    // Addresses that BARs have before the guest moves them, as if firmware had
+    // been there. Decode is still off.
+    std::array<std::optional<uint64_t>, 3> bar_addresses;
+    MemoryAccess access = MemoryAccess::kReadWrite;
+  };
+
+  // What the hypervisor offers. Each may be null, for a host that lacks it, and
+  // outlives the device.
+  struct Host {
+    MmioSpace* mmio = nullptr;
+    MemoryMapper* mapper = nullptr;
+    pci::MsiSink* msi = nullptr;
+    LineSink* intx = nullptr;
+    DoorbellAccelerator* doorbells = nullptr;
+    IrqRouter* router = nullptr;
+    Executor* executor = nullptr;
+    DeviceEvents* events = nullptr;
+  };
+
+  // `memory` outlives the device; its size is a power of two of at least 16
+  // bytes, as a BAR's must be. Errors: InvalidArgument that names the field,
+  // what was expected and what came.
+  static absl::StatusOr<std::unique_ptr<PciDevice>> Create(
+      const Config& config, const SharedMemory& memory, const Host& host);
+  ~PciDevice() override;
+
+  // The guest's config accesses, of any width. When a write moved a BAR or
+  // toggled decode, the guest sees it so when the call returns.
+  void ConfigRead(uint64_t offset, absl::Span<uint8_t> bytes) const noexcept;
+  void ConfigWrite(uint64_t offset, absl::Span<const uint8_t> bytes) noexcept;
+
+  // The guest's accesses of BAR `bar`; see pci::Function::bar().
+  MmioHandler& bar(int bar) { return function_->bar(bar); }
+
+  // The bus's RST#: config space, MSI-X and registers; id and peers stay.
+  void Reset() noexcept;
+
+  // Peers, id, counters; OnPeerInterrupt() for who reads the device's events.
+  Device& device() { return *device_; }
+  // Where BARs are and what MSI-X holds.
+  const pci::Function& function() const { return *function_; }
+  const SharedMemory& memory() const { return shared_; }
+
+ private:
+  PciDevice(const SharedMemory& memory, MemoryAccess access);
+
+  static pci::FunctionSpec Spec(const Config& config, int vectors,
+                                uint64_t memory_size);
+
+  // Follows a change of where BARs are.
+  void Placed() noexcept;
+
+  // InterruptSink, LevelListener
+  InterruptResult Deliver(Vector vector) noexcept override;
+  void LevelMayHaveChanged() noexcept override;
+  // PeerTable::Listener, pci::Msix::Listener
+  void PeersChanged() noexcept override;
+  void MsixChanged() noexcept override;
+  // pci::IntxSource
+  bool IntxLevel() const noexcept override;
+
+  const SharedMemory shared_;
+  std::unique_ptr<Device> device_;
+  std::optional<RegisterBlock> registers_;
+  MemoryBlock memory_;
+  std::unique_ptr<pci::Function> function_;
+  std::optional<BarPlacement> placement_;
+  Settler placement_settler_;
+  std::optional<Shortcuts> shortcuts_;
+};
+
+}  // namespace ivshmem
+
+#endif  // IVSHMEM_DEVICE_PCI_DEVICE_H_
