@@ -9,9 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <ostream>
-#include <set>
-#include <tuple>
-#include <utility>
+#include <unordered_set>
 #include <vector>
 
 #include "bus/pci/msi.h"
@@ -39,6 +37,36 @@ inline constexpr uint64_t kNewAddress = 0xa;
 inline constexpr uint32_t kNewData = 0xd;
 inline constexpr uint32_t kMaskedData = 0xe;
 
+// What was sent, in no order. Three operations and what was pending before send
+// four messages at most; of more only the number is kept.
+class Sent {
+ public:
+  void Add(const MsiMessage& message) {
+    if (count_ < codes_.size()) {
+      codes_[count_] = Code(message);
+      std::sort(codes_.begin(), codes_.begin() + count_ + 1);
+    }
+    ++count_;
+  }
+
+  size_t size() const { return count_; }
+
+  // 32 bits for up to four.
+  uint64_t code() const {
+    return uint64_t{codes_[0]} << 24 | codes_[1] << 16 | codes_[2] << 8 |
+           codes_[3];
+  }
+
+  // In 8 bits, for the messages that occur here; 0 is none of them.
+  static uint8_t Code(const MsiMessage& message) {
+    return static_cast<uint8_t>((message.address << 4 | message.data) + 1);
+  }
+
+ private:
+  std::array<uint8_t, 4> codes_ = {};
+  size_t count_ = 0;
+};
+
 // What can be seen from outside when nothing is under way.
 struct State {
   bool masked = false;
@@ -47,40 +75,30 @@ struct State {
   bool pending = false;
   bool half_written = false;  // Never so when nothing is under way.
   MsiMessage message = {.address = 1, .data = 1};
-  std::vector<std::pair<uint64_t, uint32_t>> sent;  // Sorted.
+  Sent sent;
 
   bool MayFire() const {
     return !masked && !blocked && !disabled && !half_written;
   }
 
-  void Send(const MsiMessage& sending) {
-    sent.emplace_back(sending.address, sending.data);
-    std::sort(sent.begin(), sent.end());
-  }
-
   void FirePending() {
     if (!pending || !MayFire()) return;
     pending = false;
-    Send(message);
+    sent.Add(message);
   }
 
-  auto Everything() const {
-    return std::tie(masked, blocked, disabled, pending, half_written,
-                    message.address, message.data, sent);
-  }
-
-  friend bool operator<(const State& a, const State& b) {
-    return a.Everything() < b.Everything();
+  // All of it in 45 bits.
+  uint64_t code() const {
+    return sent.code() << 13 | uint64_t{Sent::Code(message)} << 5 |
+           half_written << 4 | pending << 3 | disabled << 2 | blocked << 1 |
+           int{masked};
   }
 
   friend std::ostream& operator<<(std::ostream& out, const State& state) {
-    out << "masked " << state.masked << " blocked " << state.blocked
-        << " disabled " << state.disabled << " pending " << state.pending
-        << " message " << state.message << " sent";
-    for (const auto& [address, data] : state.sent) {
-      out << " " << MsiMessage{.address = address, .data = data};
-    }
-    return out;
+    return out << "masked " << state.masked << " blocked " << state.blocked
+               << " disabled " << state.disabled << " pending " << state.pending
+               << " message " << state.message << " sent " << state.sent.size()
+               << " (" << std::hex << state.sent.code() << std::dec << ")";
   }
 };
 
@@ -174,16 +192,25 @@ class Allowed {
     }
   }
 
-  bool Contains(const State& state) const { return ends_.count(state) > 0; }
+  bool Contains(const State& state) const {
+    return ends_.count(state.code()) > 0;
+  }
 
  private:
   struct Progress {
     std::array<size_t, 3> done = {};
     std::array<bool, 3> lost = {};  // An interrupt that found MSI-X disabled.
+
+    uint64_t code() const {  // In 9 bits.
+      uint64_t code = 0;
+      for (int i = 0; i < 3; ++i)
+        code = code << 3 | done[i] << 1 | int{lost[i]};
+      return code;
+    }
   };
 
   void Explore(const State& state, const Progress& progress) {
-    if (!seen_.insert({progress.done, progress.lost, state}).second) return;
+    if (!seen_.insert(state.code() << 9 | progress.code()).second) return;
     bool over = true;
     for (int i = 0; i < 3; ++i) {
       if (progress.done[i] == steps_[i].size()) continue;
@@ -199,7 +226,7 @@ class Allowed {
       Do(i, steps_[i][next_progress.done[i]++], next, next_progress);
       Explore(next, next_progress);
     }
-    if (over) ends_.insert(state);
+    if (over) ends_.insert(state.code());
   }
 
   // Whether the step waits while an entry is written. (What follows a kBegin
@@ -214,7 +241,7 @@ class Allowed {
       case Step::kPost:
         if (state.disabled) break;
         if (state.MayFire()) {
-          state.Send(state.message);
+          state.sent.Add(state.message);
         } else {
           state.pending = true;
         }
@@ -244,8 +271,8 @@ class Allowed {
   const std::array<Op, 3> ops_;
   const bool second_before_third_;
   std::array<Steps, 3> steps_;
-  std::set<std::tuple<std::array<size_t, 3>, std::array<bool, 3>, State>> seen_;
-  std::set<State> ends_;
+  std::unordered_set<uint64_t> seen_;
+  std::unordered_set<uint64_t> ends_;
 };
 
 }  // namespace ivshmem::pci::interleaving

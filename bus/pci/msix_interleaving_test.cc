@@ -93,7 +93,7 @@ class Subject {
   void Do(Op op) {
     MsiMessage message;
     if (op == Op::kPost) {
-      if (vector_.Post(message) == Verdict::kSend) state_.Send(message);
+      if (vector_.Post(message) == Verdict::kSend) state_.sent.Add(message);
       return;
     }
     writing_ = true;
@@ -101,7 +101,7 @@ class Subject {
     Write(op);
     writing_ = false;
     if (op == Op::kReset) return;
-    if (vector_.Claim(message) == Verdict::kSend) state_.Send(message);
+    if (vector_.Claim(message) == Verdict::kSend) state_.sent.Add(message);
   }
 
   // When nothing is under way.

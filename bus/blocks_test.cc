@@ -1,0 +1,115 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include <atomic>
+#include <cstring>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "bus/access.h"
+#include "bus/memory_block.h"
+#include "bus/register_block.h"
+#include "core/device.h"
+#include "gtest/gtest.h"
+
+namespace ivshmem {
+namespace {
+
+uint64_t Read(MmioHandler& handler, uint64_t offset, size_t size) {
+  uint8_t bytes[8];
+  const absl::Span<uint8_t> span(bytes, size);
+  handler.Read(offset, span);
+  return LoadLittleEndian(span);
+}
+
+void Write(MmioHandler& handler, uint64_t offset, size_t size, uint64_t value) {
+  uint8_t bytes[8];
+  const absl::Span<uint8_t> span(bytes, size);
+  StoreLittleEndian(value, span);
+  handler.Write(offset, span);
+}
+
+// The block is the device's registers, byte for byte: what an access of a size
+// does is the dialect's, here QEMU's.
+TEST(RegisterBlockTest, HandsEverySizeToTheDevice) {
+  const auto device = *Device::Create({.dialect = kQemu, .id = {}}, {});
+  RegisterBlock block(*device);
+  Write(block, kMaskOffset, 4, 0x11223344);
+  Write(block, kStatusOffset + 1, 1, 0x88);
+  EXPECT_EQ(Read(block, 0, 8), 0x0000008811223344u);
+  EXPECT_EQ(Read(block, 0, 2), 0x3344u);
+  EXPECT_EQ(Read(block, 0, 1), 0x44u);
+}
+
+// Lengths that no guest's access has read 0 and write nothing.
+TEST(RegisterBlockTest, OtherLengths) {
+  const auto device = *Device::Create({.id = {}}, {});
+  RegisterBlock block(*device);
+  std::vector<uint8_t> bytes(64, 0xff);
+  block.Write(0, bytes);
+  block.Write(0, absl::MakeSpan(bytes).first(3));
+  block.Write(0, {});
+  EXPECT_EQ(Read(block, 0, 4), 0u);
+  block.Read(0, absl::MakeSpan(bytes));
+  EXPECT_EQ(bytes, std::vector<uint8_t>(64, 0));
+}
+
+TEST(MemoryBlockTest, EverySizeAtEveryOffset) {
+  alignas(8) uint8_t memory[24];
+  MemoryBlock block({memory, sizeof(memory)}, MemoryAccess::kReadWrite);
+  for (size_t size = 1; size <= 8; ++size) {
+    for (uint64_t offset = 0; offset < 28; ++offset) {
+      std::memset(memory, 0xaa, sizeof(memory));
+      Write(block, offset, size, 0x0807060504030201);
+      const bool inside = offset + size <= sizeof(memory);
+      for (uint64_t i = 0; i < sizeof(memory); ++i) {
+        const bool hit = inside && i >= offset && i < offset + size;
+        ASSERT_EQ(memory[i], hit ? i - offset + 1 : 0xaa);
+      }
+      const uint64_t ones =
+          size == 8 ? ~uint64_t{0} : (uint64_t{1} << 8 * size) - 1;
+      ASSERT_EQ(Read(block, offset, size),
+                inside ? 0x0807060504030201 & ones : ones)
+          << size << "@" << offset;
+    }
+  }
+}
+
+// An end that wraps around 2^64 is no way in.
+TEST(MemoryBlockTest, OffsetsDoNotWrapAround) {
+  uint8_t memory[16] = {};
+  MemoryBlock block({memory, sizeof(memory)}, MemoryAccess::kReadWrite);
+  Write(block, ~uint64_t{0} - 3, 8, ~uint64_t{0});
+  EXPECT_EQ(Read(block, ~uint64_t{0} - 3, 8), ~uint64_t{0});
+  for (const uint8_t byte : memory) EXPECT_EQ(byte, 0);
+}
+
+TEST(MemoryBlockTest, ReadOnly) {
+  uint8_t memory[16] = {7};
+  MemoryBlock block({memory, sizeof(memory)}, MemoryAccess::kReadOnly);
+  Write(block, 0, 4, 1);
+  EXPECT_EQ(Read(block, 0, 4), 7u);
+}
+
+// Aligned accesses are in one piece: another guest never sees half a number.
+TEST(MemoryBlockTest, AlignedAccessesAreWhole) {
+  alignas(8) uint8_t memory[8] = {};
+  MemoryBlock one({memory, sizeof(memory)}, MemoryAccess::kReadWrite);
+  MemoryBlock other({memory, sizeof(memory)}, MemoryAccess::kReadWrite);
+  std::atomic<bool> stop{false};
+  std::thread writer([&] {
+    for (uint64_t i = 0; !stop; ++i) {
+      Write(other, 0, 8, i % 2 == 0 ? 0 : ~uint64_t{0});
+    }
+  });
+  for (int i = 0; i < 20000; ++i) {
+    const uint64_t value = Read(one, 0, 8);
+    ASSERT_TRUE(value == 0 || value == ~uint64_t{0}) << std::hex << value;
+  }
+  stop = true;
+  writer.join();
+}
+
+}  // namespace
+}  // namespace ivshmem
