@@ -24,8 +24,9 @@ inline constexpr uint64_t kStatusOffset = 0x4;
 inline constexpr uint64_t kPositionOffset = 0x8;
 inline constexpr uint64_t kDoorbellOffset = 0xc;
 
-// What the registers remember.
-struct RegisterState {
+// What the registers remember. Aligned so that every compiler keeps it in one
+// atomic word.
+struct alignas(8) RegisterState {
   uint32_t mask = 0;
   uint32_t status = 0;
 
