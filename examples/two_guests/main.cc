@@ -1,0 +1,60 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Runs the two guests and shows what happens. See --help.
+
+#include <unistd.h>
+
+#include <iostream>
+
+#include "absl/strings/string_view.h"
+#include "examples/two_guests/flags.h"
+#include "examples/two_guests/report.h"
+#include "examples/two_guests/vmm.h"
+
+namespace ivshmem::two_guests {
+namespace {
+
+constexpr int kExitOk = 0;
+constexpr int kExitFailed = 1;
+constexpr int kExitBadFlags = 2;
+
+int Main(int argc, const char* const* argv) {
+  const auto flags = ParseFlags(argc, argv);
+  if (!flags.ok()) {
+    std::cerr << "two_guests: " << flags.status().message() << "\n";
+    return kExitBadFlags;
+  }
+  if (flags->help.has_value()) {
+    std::cout << *flags->help;
+    return kExitOk;
+  }
+
+  const bool live = isatty(STDOUT_FILENO) != 0 && !flags->trace;
+  Report report(std::cout, live, flags->vmm.messages);
+  VmmEvents events;
+  events.on_met = [&report](const GuestReport& x86,
+                            const GuestReport& cortex_m) {
+    report.OnMet(x86, cortex_m);
+  };
+  events.on_progress = [&report](uint32_t answered) {
+    report.OnProgress(answered);
+  };
+  if (flags->trace) {
+    events.on_trace = [](absl::string_view line) { std::cout << line << "\n"; };
+  }
+  const auto result = RunTwoGuests(flags->vmm, events);
+  if (!result.ok()) {
+    std::cerr << "two_guests: " << result.status().message() << "\n";
+    return kExitFailed;
+  }
+  report.OnResult(*result);
+  return result->failure.has_value() ? kExitFailed : kExitOk;
+}
+
+}  // namespace
+}  // namespace ivshmem::two_guests
+
+int main(int argc, char** argv) {
+  return ivshmem::two_guests::Main(argc, argv);
+}

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# The program as a person runs it: exit status, last line, where it is written.
+set -euo pipefail
+
+program=$TEST_SRCDIR/$TEST_WORKSPACE/examples/two_guests/two_guests
+out=$TEST_TMPDIR/out
+err=$TEST_TMPDIR/err
+failures=0
+
+# expect STATUS LAST_LINE_OF_OUTPUT ERROR_OUTPUT FLAG...: both are patterns.
+expect() {
+  local status=0 want_status=$1 want_last=$2 want_error=$3
+  shift 3
+  "$program" "$@" > "$out" 2> "$err" || status=$?
+  local last error
+  last=$(tail -n 1 "$out")
+  error=$(cat "$err")
+  # shellcheck disable=SC2053
+  if [[ $status != "$want_status" || $last != $want_last || $error != $want_error ]]; then
+    echo "two_guests $*"
+    echo "  expected status $want_status, last line '$want_last', error '$want_error'"
+    echo "  got      status $status, last line '$last', error '$error'"
+    failures=$((failures + 1))
+  fi
+}
+
+expect 0 'OK: *' ''
+expect 0 'OK: *' '' --messages=1 --trace
+expect 1 'FAILED: a doorbell was lost*499 of 1000 messages answered*' '' --inject=drop-doorbell
+expect 1 'FAILED: x86: message 500: its checksum is wrong' '' --inject=flip-byte
+expect 0 *'2 for bad flags.' '' --help
+expect 2 '' 'two_guests: --messages: expected a whole number from 1 to 1000000, got "0"' --messages=0
+expect 2 '' 'two_guests: --engine: expected unicorn, got "kvm"' --engine=kvm
+expect 2 '' 'two_guests: --bogus: expected a flag that --help lists, got "--bogus"' --bogus
+expect 2 '' 'two_guests: --config: expected a file that can be read, got "/nowhere"' --config=/nowhere
+echo 'regions { name: "r" size: 65536 } devices { name: "pc" region: "s" pci { slot: 3 } }' > "$TEST_TMPDIR/world"
+expect 2 '' "two_guests: --config: $TEST_TMPDIR/world: devices\[0].region: expected one of \[r], got 's'" --config="$TEST_TMPDIR/world"
+cat > "$TEST_TMPDIR/world" << 'END'
+regions { name: "r" size: 65536 }
+devices { name: "pc" region: "r" pci { slot: 9 vectors: 3 } }
+devices { name: "board" region: "r" size: 65536
+          flat { registers_address: 0x40000000 memory_address: 0x60000000 irq: 5 } }
+END
+expect 0 'OK: *' '' --messages=10 --config "$TEST_TMPDIR/world"
+grep -q 'found at 00:09.0' "$out" || { echo "the configured slot was not used"; failures=$((failures + 1)); }
+
+# No terminal: nothing is rewritten, nothing is coloured.
+"$program" --messages=10 > "$out"
+if grep -q $'[\r\033]' "$out"; then
+  echo "the output has control characters though it goes to a file"
+  failures=$((failures + 1))
+fi
+
+((failures == 0))

@@ -1,0 +1,161 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "examples/two_guests/world.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "absl/memory/memory.h"
+#include "absl/strings/str_cat.h"
+#include "examples/two_guests/guests/cortex_m/board.h"
+#include "examples/two_guests/guests/x86/board.h"
+
+namespace ivshmem::two_guests {
+namespace {
+
+constexpr uint64_t kPage = 4096;
+
+uint8_t* AllocateMemory(uint64_t size) {
+  void* memory = std::aligned_alloc(kPage, size);
+  if (memory != nullptr) std::memset(memory, 0, size);
+  return static_cast<uint8_t*>(memory);
+}
+
+auto ReportTo(GuestObserver& observer) {
+  return [&observer](uint32_t event, uint32_t argument) {
+    observer.OnReport(event, argument);
+  };
+}
+
+}  // namespace
+
+void World::Free::operator()(uint8_t* memory) const { std::free(memory); }
+
+void World::FunctionConfig::Read(uint64_t offset,
+                                 absl::Span<uint8_t> bytes) noexcept {
+  world_.pci_device_->ConfigRead(offset, bytes);
+}
+
+void World::FunctionConfig::Write(uint64_t offset,
+                                  absl::Span<const uint8_t> bytes) noexcept {
+  world_.pci_device_->ConfigWrite(offset, bytes);
+}
+
+// Something else on the bus, that the guest must pass over: Intel's 440FX.
+World::HostBridge::HostBridge() {
+  config_.Set32(0x00, 0x12378086);
+  config_.Set32(0x08, 0x06000002);
+}
+
+void World::HostBridge::Read(uint64_t offset,
+                             absl::Span<uint8_t> bytes) noexcept {
+  config_.Read(offset, bytes);
+}
+
+absl::StatusOr<std::unique_ptr<World>> World::Create(const Config& config,
+                                                     GuestObserver& x86,
+                                                     GuestObserver& cortex_m) {
+  auto world = absl::WrapUnique(new World(config, x86, cortex_m));
+  if (auto status = world->Build(x86, cortex_m); !status.ok()) return status;
+  return world;
+}
+
+World::World(const Config& config, GuestObserver& x86, GuestObserver& cortex_m)
+    : config_(config),
+      memory_(AllocateMemory(config.devices.region.size)),
+      reports_{ReportDevice(config.messages, ReportTo(x86)),
+               ReportDevice(config.messages, ReportTo(cortex_m))},
+      function_tap_("config", function_config_, x86) {}
+
+absl::Status World::Build(GuestObserver& x86, GuestObserver& cortex_m) {
+  if (memory_ == nullptr) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("no memory for a region of ", memory().size, " bytes"));
+  }
+  if (auto status =
+          switchboard_.AddRegion(config_.devices.region.name, memory());
+      !status.ok()) {
+    return status;
+  }
+  if (auto status = BuildX86(x86); !status.ok()) return status;
+  if (auto status = BuildCortexM(cortex_m); !status.ok()) return status;
+  for (const Side side : {kSideX86, kSideCortexM}) {
+    Device& device =
+        side == kSideX86 ? pci_device_->device() : flat_device_->device();
+    auto port = switchboard_.Bind(
+        config_.devices.region.name, memory().size, device,
+        side == kSideX86 ? config_.devices.pc_id : config_.devices.board_id);
+    if (!port.ok()) return port.status();
+    ports_[side] = *std::move(port);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status World::BuildX86(GuestObserver& observer) {
+  auto machine = X86Machine::Create(config_.x86_image);
+  if (!machine.ok()) return machine.status();
+  x86_ = *std::move(machine);
+
+  x86_mmio_ = std::make_unique<TappedSpace>(
+      x86_->mmio(), observer, [this](uint64_t base) { return BarName(base); });
+  auto device = PciDevice::Create(config_.devices.pc.device, memory(),
+                                  {.mmio = x86_mmio_.get(),
+                                   .mapper = &x86_->memory(),
+                                   .msi = x86_.get(),
+                                   .events = &observer});
+  if (!device.ok()) return device.status();
+  pci_device_ = *std::move(device);
+
+  pci_host_.Attach(PciAddress(0, 0, 0), host_bridge_);
+  pci_host_.Attach(
+      PciAddress(0, config_.devices.pc.slot, config_.devices.pc.function),
+      function_tap_);
+  auto host = x86_->ports().Claim(PciHost::kPort, PciHost::kPorts, pci_host_);
+  if (!host.ok()) return host.status();
+  auto report =
+      x86_->ports().Claim(X86_REPORT_PORT, kReportSize, reports_[kSideX86]);
+  if (!report.ok()) return report.status();
+  x86_claims_ = {*std::move(host), *std::move(report)};
+  return absl::OkStatus();
+}
+
+absl::Status World::BuildCortexM(GuestObserver& observer) {
+  auto machine = CortexMMachine::Create(config_.cortex_m_image);
+  if (!machine.ok()) return machine.status();
+  cortex_m_ = *std::move(machine);
+
+  cortex_m_mmio_ = std::make_unique<TappedSpace>(
+      cortex_m_->mmio(), observer, [](uint64_t) { return "registers"; });
+  auto device =
+      FlatDevice::Create(config_.devices.board.device, memory(),
+                         {.mmio = cortex_m_mmio_.get(),
+                          .mapper = &cortex_m_->memory(),
+                          .irq = &cortex_m_->irq(*config_.devices.board.irq),
+                          .events = &observer});
+  if (!device.ok()) return device.status();
+  flat_device_ = *std::move(device);
+
+  auto report = cortex_m_->mmio().Claim(CORTEX_M_REPORT_ADDRESS, kReportSize,
+                                        reports_[kSideCortexM]);
+  if (!report.ok()) return report.status();
+  cortex_m_claim_ = *std::move(report);
+  return absl::OkStatus();
+}
+
+std::string World::BarName(uint64_t base) const {
+  for (int bar = 0; bar < pci::kBars; ++bar) {
+    if (pci_device_->function().BarAddress(bar) == base) {
+      return absl::StrCat("bar", bar);
+    }
+  }
+  return "bar?";
+}
+
+Machine& World::machine(Side side) {
+  if (side == kSideX86) return *x86_;
+  return *cortex_m_;
+}
+
+}  // namespace ivshmem::two_guests
