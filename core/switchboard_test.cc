@@ -5,6 +5,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -161,6 +162,26 @@ TEST_F(SwitchboardTest, UnbindsFromInsideARing) {
   a.Ring(1, 0);
   EXPECT_EQ(b.interrupts, 1);
   EXPECT_EQ(a.device->count(RingResult::kNoSuchPeer), 1u);
+}
+
+// Unbinding waits for a ring into the device that another thread has under way.
+TEST_F(SwitchboardTest, UnbindingWaitsForRings) {
+  Guest a;
+  Guest b;
+  const auto port_a = Bind(a);
+  auto port_b = Bind(b);
+  std::atomic<bool> inside{false};
+  std::atomic<bool> left{false};
+  b.on_interrupt = [&] {
+    inside = true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    left = true;
+  };
+  std::thread ringer([&a] { a.Ring(1, 0); });
+  while (!inside) std::this_thread::yield();
+  port_b.reset();
+  EXPECT_TRUE(left);
+  ringer.join();
 }
 
 TEST_F(SwitchboardTest, ADeviceRemovesItselfByRingingItself) {

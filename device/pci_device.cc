@@ -159,9 +159,10 @@ void PciDevice::Placed() noexcept {
 }
 
 void PciDevice::Reset() noexcept {
-  const pci::Function::Change change = function_->Reset();
+  // First the device: once the function is reset, nothing holds a line that the
+  // device still asserts.
   device_->Reset();
-  if (change.decode) Placed();
+  if (function_->Reset().decode) Placed();
 }
 
 InterruptResult PciDevice::Deliver(Vector vector) noexcept {

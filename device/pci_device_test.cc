@@ -314,6 +314,20 @@ TEST_F(PciDeviceTest, Reset) {
   EXPECT_EQ(host_.space().Read32(PciGuest::kBar1 + 12), 1u);
 }
 
+// A line that the guest had disabled does not flicker when a reset forgets so.
+TEST_F(PciDeviceTest, ResetDoesNotAssertTheLine) {
+  PciGuest guest(host_,
+                 {.dialect = kRevision0, .interrupts = InterruptMode::kIntx},
+                 Plain());
+  guest.Enumerate();
+  guest.SetCommand(PciGuest::kDecodeAndMaster | pci::kCommandInterruptDisable);
+  guest.Write(kMaskOffset, 1);
+  guest.device().OnPeerInterrupt(0);
+  ASSERT_FALSE(host_.line().level());
+  guest.pci().Reset();
+  EXPECT_THAT(host_.line().all(), IsEmpty());
+}
+
 // Firmware's placement: BARs have addresses before the guest looks.
 TEST_F(PciDeviceTest, PlacedBars) {
   PciDevice::Config config;
