@@ -23,6 +23,7 @@ flock 9
 [[ -e $archive ]] && exit
 
 echo "Building Abseil $version with ThreadSanitizer (about a minute, once) ..."
+rm -rf "$cache"/absl.?????? # A build that was killed.
 work=$(mktemp -d "$cache/absl.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 log=$work/log
@@ -33,10 +34,10 @@ build() {
   mkdir -p "$work"/{parts,state/lists/partial,cache/archives/partial,source,build}
   local file
   for file in /etc/apt/sources.list.d/*.sources; do
-    [[ -e $file ]] && sed 's/^Types:.*/Types: deb-src/' "$file" > "$work/parts/${file##*/}"
+    sed 's/^Types:.*/Types: deb-src/' "$file" > "$work/parts/${file##*/}"
   done
-  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
-    [[ -e $file ]] && sed -n 's/^deb /deb-src /p' "$file" > "$work/parts/${file##*/}.list"
+  for file in /etc/apt/sources.list* /etc/apt/sources.list.d/*.list; do
+    [[ ! -f $file ]] || sed -n 's/^deb /deb-src /p' "$file" > "$work/parts/${file##*/}.list"
   done
   local apt=(apt-get -q -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$work/parts"
     -o Dir::State="$work/state" -o Dir::State::status=/var/lib/dpkg/status -o Dir::Cache="$work/cache"

@@ -89,7 +89,8 @@ class Function {
   Msix* msix() { return msix_.get(); }  // Null without MSI-X.
   Intx* intx() { return intx_.get(); }  // Null without INTx.
 
-  // As the bus's RST#: everything that a guest wrote is forgotten.
+  // As the bus's RST#: everything that a guest wrote is forgotten. The line
+  // then follows its source again, so the device behind is reset before.
   Change Reset() noexcept ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:

@@ -119,8 +119,8 @@ void Msix::Read(uint64_t offset, absl::Span<uint8_t> bytes) noexcept {
   if (IsDefined(offset, bytes.size())) {
     if (InTable(offset)) {
       const uint64_t i = (offset - kTableOffset) / kQuadwordSize;
-      quadword =
-          table_[i / MsixVector::kQuadwords].Load(i % MsixVector::kQuadwords);
+      quadword = table_[i / MsixVector::kQuadwords].Load(
+          static_cast<int>(i % MsixVector::kQuadwords));
     } else if (offset >= layout_.pba_offset) {
       quadword = PendingBits((offset - layout_.pba_offset) / kQuadwordSize);
     }

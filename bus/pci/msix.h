@@ -97,7 +97,8 @@ class Msix : public MmioHandler {
 
   // The BAR. The table and the PBA are defined for aligned accesses of 4 and 8
   // bytes; any other access of them reads zeros and changes nothing, as do
-  // writes of the PBA and everything outside the two.
+  // writes of the PBA and everything outside the two. What reaches beyond the
+  // BAR reads ones.
   void Read(uint64_t offset, absl::Span<uint8_t> bytes) noexcept override;
   void Write(uint64_t offset, absl::Span<const uint8_t> bytes) noexcept override
       ABSL_LOCKS_EXCLUDED(mutex_);

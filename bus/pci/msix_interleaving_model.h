@@ -203,8 +203,9 @@ class Allowed {
 
     uint64_t code() const {  // In 9 bits.
       uint64_t code = 0;
-      for (int i = 0; i < 3; ++i)
+      for (int i = 0; i < 3; ++i) {
         code = code << 3 | done[i] << 1 | int{lost[i]};
+      }
       return code;
     }
   };
@@ -219,8 +220,10 @@ class Allowed {
           progress.done[1] < steps_[1].size()) {
         continue;
       }
-      if (state.half_written && Locks(i, steps_[i][progress.done[i]], progress))
+      if (state.half_written &&
+          Locks(i, steps_[i][progress.done[i]], progress)) {
         continue;
+      }
       State next = state;
       Progress next_progress = progress;
       Do(i, steps_[i][next_progress.done[i]++], next, next_progress);

@@ -36,7 +36,7 @@ constexpr MsiMessage MessageOf(int vector, uint32_t n) {
 class CountingSink : public MsiSink {
  public:
   void Send(const MsiMessage& message) noexcept override {
-    const int vector = message.data >> 16 & 0xff;
+    const int vector = static_cast<int>(message.data >> 16 & 0xff);
     if (vector >= kVectors || message != MessageOf(vector, message.data)) {
       ++torn;
       return;
@@ -141,7 +141,9 @@ TEST_F(MsixStressTest, MasksAndGates) {
       }
     }
   });
-  Run(3, [&](uint32_t i) { SetMask(msix_, i % kVectors, i / 3 % 2 == 0); });
+  Run(3, [&](uint32_t i) {
+    SetMask(msix_, static_cast<int>(i % kVectors), i / 3 % 2 == 0);
+  });
   done = true;
   gates.join();
   reader.join();
@@ -190,7 +192,7 @@ TEST_F(MsixStressTest, AMaskHoldsForWhatBeginsAfterIt) {
     }
   };
   Run(3, [&](uint32_t i) {
-    const int vector = i % kVectors;
+    const int vector = static_cast<int>(i % kVectors);
     if (i % 2 == 0) {
       SetMask(msix_, vector, true);
       ring_masked(vector);
@@ -211,7 +213,7 @@ TEST_F(MsixStressTest, AMaskHoldsForWhatBeginsAfterIt) {
 // A reset loses what it finds, and nothing that comes afterwards.
 TEST_F(MsixStressTest, Resets) {
   Run(3, [&](uint32_t i) {
-    const int vector = i % kVectors;
+    const int vector = static_cast<int>(i % kVectors);
     SetMask(msix_, vector, true);
     if (i % 16 == 0) msix_.Reset();
     Program(msix_, vector, i);
