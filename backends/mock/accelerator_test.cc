@@ -29,7 +29,7 @@ class AcceleratorTest : public ::testing::TestWithParam<MissPolicy> {
                                 .faults = &faults_}),
         event_(events_.Create()) {}
 
-  bool Write(uint64_t address, std::vector<uint8_t> bytes) {
+  bool Write(uint64_t address, const std::vector<uint8_t>& bytes) {
     return accelerator_.Access(address, absl::MakeConstSpan(bytes));
   }
 

@@ -82,16 +82,17 @@ TEST_F(CortexMMachineTest, MergesPulsesThatWait) {
 TEST_F(CortexMMachineTest, APulseInTheHandlerRunsItAgain) {
   Start(SCENARIO_TAKE_AND_RETURN);
   EXPECT_EQ(Run(), State::kIdle);
-  bool first = true;
+  std::vector<uint32_t> stacks;
   marks_.OnWrite([&](uint32_t) {
-    if (first) irq_.Pulse();
-    first = false;
+    stacks.push_back(machine_->engine().Get(UC_ARM_REG_SP));
+    if (stacks.size() == 1) irq_.Pulse();
   });
   irq_.Pulse();
   EXPECT_EQ(Run(), State::kIdle);
   // The second one at once after the first, before the main program goes on.
   EXPECT_THAT(marks_.values(),
               ElementsAre(MARK_HANDLER, MARK_HANDLER, MARK_MAIN));
+  EXPECT_EQ(stacks[1], stacks[0]);  // After it, not inside it.
 }
 
 TEST_F(CortexMMachineTest, PrimaskHoldsTheHandlerBackButEndsWfi) {

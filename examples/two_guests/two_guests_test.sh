@@ -44,6 +44,16 @@ END
 expect 0 'OK: *' '' --messages=10 --config "$TEST_TMPDIR/world"
 grep -q 'found at 00:09.0' "$out" || { echo "the configured slot was not used"; failures=$((failures + 1)); }
 
+# The configurations that are kept for readers. The first is the default: the
+# guests see the same.
+configs=$TEST_SRCDIR/$TEST_WORKSPACE/testdata/configs
+expect 0 'OK: *' '' --messages=10
+head -n 13 "$out" > "$TEST_TMPDIR/default"
+expect 0 'OK: *' '' --messages=10 --config="$configs/two_guests.textproto"
+diff "$TEST_TMPDIR/default" <(head -n 13 "$out") || failures=$((failures + 1))
+expect 0 'OK: *' '' --messages=10 --config="$configs/acrn.textproto"
+grep -q '8086:0001' "$out" || { echo "not ACRN's device"; failures=$((failures + 1)); }
+
 # No terminal: nothing is rewritten, nothing is coloured.
 "$program" --messages=10 > "$out"
 if grep -q $'[\r\033]' "$out"; then

@@ -147,9 +147,6 @@ void Vmm::OnReport(Side side, uint32_t event, uint32_t argument) {
     result_.round_trips_us.push_back(round_trip.count());
     if (events_.on_progress) events_.on_progress(argument);
   }
-  if (event == kReportDone || event == kReportFailed) {
-    world_->machine(side).EndSlice();
-  }
 }
 
 std::string Vmm::HowFar() const {

@@ -214,19 +214,52 @@ TEST(VmmTest, AGuestThatReportsForEverIsFound) {
       0xef,                          // 1: out %eax, %dx
       0xeb, 0xfd,                    // jmp 1b
   };
-  EXPECT_THAT(RunGuests({.x86_image = kBabble}).failure,
-              Optional(HasSubstr("run but do not get on")));
+  const VmmResult result = RunGuests({.x86_image = kBabble});
+  EXPECT_THAT(result.failure, Optional(HasSubstr("run but do not get on")));
+  EXPECT_THAT(result.round_trips_us, IsEmpty());
 }
 
-TEST(VmmTest, AGuestThatLiesIsFound) {
-  constexpr uint8_t kLie[] = {
-      0xb8, 0x80, 0x00, 0x00, 0x00,  // mov $kReportDone, %eax
+TEST(VmmTest, AGuestThatCountsForEverIsFound) {
+  constexpr uint8_t kCount[] = {
+      0x31, 0xdb,                    // xor %ebx, %ebx
+      0x43,                          // 1: inc %ebx
+      0x89, 0xd8,                    // mov %ebx, %eax
+      0x66, 0xba, 0x00, 0x06,        // mov $0x600, %dx
+      0xef,                          // out %eax, %dx
+      0xb8, 0x61, 0x00, 0x00, 0x00,  // mov $kReportAnswerChecked, %eax
       0x66, 0xba, 0x04, 0x06,        // mov $0x604, %dx
       0xef,                          // out %eax, %dx
-      0xf4,                          // hlt
+      0xeb, 0xec,                    // jmp 1b
   };
-  EXPECT_THAT(RunGuests({.x86_image = kLie}).failure,
+  const VmmResult result = RunGuests({.messages = 10, .x86_image = kCount});
+  EXPECT_THAT(result.failure, Optional(HasSubstr("run but do not get on")));
+  EXPECT_EQ(result.answered, 10u);
+  EXPECT_THAT(result.round_trips_us, SizeIs(10));
+}
+
+// Says that it is done though it has done nothing.
+constexpr uint8_t kX86Lie[] = {
+    0xb8, 0x80, 0x00, 0x00, 0x00,  // mov $kReportDone, %eax
+    0x66, 0xba, 0x04, 0x06,        // mov $0x604, %dx
+    0xef,                          // out %eax, %dx
+    0xf4,                          // hlt
+};
+constexpr uint8_t kCortexMLie[] = {
+    0x00, 0x00, 0x01, 0x20,  // Stack.
+    0x09, 0x00, 0x00, 0x00,  // Reset.
+    0x80, 0x20,              // movs r0, #kReportDone
+    0x01, 0x49,              // ldr r1, 1f
+    0x08, 0x60,              // str r0, [r1]
+    0xfe, 0xe7,              // b .
+    0x04, 0x00, 0x01, 0x40,  // 1: the event register
+};
+
+TEST(VmmTest, AGuestThatLiesIsFound) {
+  EXPECT_THAT(RunGuests({.x86_image = kX86Lie}).failure,
               Optional(StartsWith("the guests wait for ever")));
+  EXPECT_THAT(
+      RunGuests({.x86_image = kX86Lie, .cortex_m_image = kCortexMLie}).failure,
+      Optional(std::string("messages answered: expected 1000, got 0")));
 }
 
 TEST(VmmTest, AGuestThatCrashesIsFound) {

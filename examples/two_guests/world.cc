@@ -128,12 +128,12 @@ absl::Status World::BuildCortexM(GuestObserver& observer) {
 
   cortex_m_mmio_ = std::make_unique<TappedSpace>(
       cortex_m_->mmio(), observer, [](uint64_t) { return "registers"; });
-  auto device =
-      FlatDevice::Create(config_.devices.board.device, memory(),
-                         {.mmio = cortex_m_mmio_.get(),
-                          .mapper = &cortex_m_->memory(),
-                          .irq = &cortex_m_->irq(*config_.devices.board.irq),
-                          .events = &observer});
+  auto device = FlatDevice::Create(
+      config_.devices.board.device, memory(),
+      {.mmio = cortex_m_mmio_.get(),
+       .mapper = &cortex_m_->memory(),
+       .irq = &cortex_m_->irq(static_cast<int>(*config_.devices.board.irq)),
+       .events = &observer});
   if (!device.ok()) return device.status();
   flat_device_ = *std::move(device);
 

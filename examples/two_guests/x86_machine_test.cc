@@ -57,6 +57,33 @@ TEST_F(X86MachineTest, HandlesAnInterruptAndReturns) {
   }
 }
 
+TEST_F(X86MachineTest, AnInterruptGateTurnsInterruptsOff) {
+  Start(SCENARIO_TAKE_AND_RETURN);
+  EXPECT_EQ(Run(), State::kIdle);
+  std::vector<bool> on;
+  marks_.OnWrite([&](uint32_t) {
+    on.push_back((machine_->engine().Get(UC_X86_REG_EFLAGS) & 0x200) != 0);
+  });
+  machine_->Send(kMessage);
+  EXPECT_EQ(Run(), State::kIdle);
+  EXPECT_THAT(on, ElementsAre(false, true));  // Handler, main program.
+}
+
+TEST_F(X86MachineTest, AMessageEndsTheSlice) {
+  Start(SCENARIO_MEMORY);
+  marks_.OnWrite([&](uint32_t) { machine_->Send(kMessage); });
+  EXPECT_EQ(Run(), State::kRunning);
+  EXPECT_THAT(marks_.values(), ElementsAre(1));
+}
+
+TEST_F(X86MachineTest, AMessageToADisabledApicIsLost) {
+  Start(SCENARIO_TAKE_AND_RETURN);
+  machine_->Send(kMessage);
+  EXPECT_EQ(Run(), State::kIdle);
+  EXPECT_EQ(Run(), State::kIdle);
+  EXPECT_THAT(marks_.values(), IsEmpty());
+}
+
 TEST_F(X86MachineTest, MergesMessagesThatWait) {
   Start(SCENARIO_TAKE_AND_RETURN);
   EXPECT_EQ(Run(), State::kIdle);

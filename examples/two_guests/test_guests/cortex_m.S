@@ -121,6 +121,8 @@ Handler:
   ldr r0, =0xdeadbeef  // r0 to r3 and r12 are the handler's to use.
   mov r12, r0
   mark MARK_HANDLER
+  b 1f                 // A slice may end here, inside the handler.
+1:
   movs r0, #1          // Clears Z.
   pop {r4, pc}
 
