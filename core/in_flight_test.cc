@@ -4,43 +4,49 @@
 #include "core/in_flight.h"
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/synchronization/notification.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "core/revocable.h"
 #include "gtest/gtest.h"
 
 namespace ivshmem {
 namespace {
 
-// Says when it is destroyed.
+// An object that says when it is destroyed.
 std::shared_ptr<const void> Flagging(std::atomic<bool>& gone) {
   return {static_cast<const void*>(&gone),
           [&gone](const void*) { gone = true; }};
 }
 
-// A call of another thread that lasts until it is told to end.
+void RetireSomething(InFlight& in_flight) {
+  in_flight.Retire(std::make_shared<int>(0));
+}
+
+// A call of another thread that lasts until it is told to end, and before that
+// does what it is told.
 class LongCall {
  public:
-  explicit LongCall(InFlight& owner)
-      : thread_([this, &owner] {
+  explicit LongCall(InFlight& owner, std::function<void()> last = nullptr)
+      : thread_([this, &owner, last = std::move(last)] {
           const InFlight::Call call(owner);
           begun_.Notify();
           end_.WaitForNotification();
+          if (last) last();
         }) {
     begun_.WaitForNotification();
   }
-  ~LongCall() {
-    End();
-    thread_.join();
-  }
+  ~LongCall() { End(); }
+  // Returns when the call is over.
   void End() {
-    if (!end_.HasBeenNotified()) end_.Notify();
+    if (!thread_.joinable()) return;
+    end_.Notify();
+    thread_.join();
   }
 
  private:
@@ -49,178 +55,228 @@ class LongCall {
   std::thread thread_;
 };
 
+// "Before this returns when there is none" that could be using it.
 TEST(InFlightTest, WithoutCallsARetiredObjectGoesAtOnce) {
   InFlight in_flight;
   for (int i = 0; i < 5; ++i) {
     std::atomic<bool> gone{false};
     in_flight.Retire(Flagging(gone));
     EXPECT_TRUE(gone);
+    const InFlight::Call past(in_flight);
   }
 }
 
+// "Never for a stuck one": Retire() returns, and the object stays however often
+// others are retired.
 TEST(InFlightTest, ACallThatWasUnderWayKeepsARetiredObject) {
   InFlight in_flight;
   std::atomic<bool> gone{false};
-  LongCall call(in_flight);
-  in_flight.Retire(Flagging(gone));  // Returns although the call is stuck.
-  EXPECT_FALSE(gone);
   std::atomic<bool> gone_later{false};
+  LongCall call(in_flight);
+  in_flight.Retire(Flagging(gone));
   in_flight.Retire(Flagging(gone_later));
+  for (int i = 0; i < 4; ++i) RetireSomething(in_flight);
   EXPECT_FALSE(gone);
   EXPECT_FALSE(gone_later);
   call.End();
-  // The next one that finds no call takes all with it.
-  for (int i = 0; i < 1000 && !(gone && gone_later); ++i) {
-    std::atomic<bool> ignored{false};
-    in_flight.Retire(Flagging(ignored));
-    in_flight.Retire(std::make_shared<int>(0));
-    absl::SleepFor(absl::Milliseconds(1));
-  }
+  EXPECT_FALSE(gone) << "nobody has looked";
+  RetireSomething(in_flight);  // "While a later Retire() runs."
   EXPECT_TRUE(gone);
   EXPECT_TRUE(gone_later);
 }
 
-// A call that began after the object was retired cannot have it.
+// A call that began after the object was retired cannot have it, and does not
+// keep it.
 TEST(InFlightTest, ALaterCallKeepsNothing) {
   InFlight in_flight;
   std::atomic<bool> gone{false};
-  std::optional<LongCall> first(std::in_place, in_flight);
+  LongCall first(in_flight);
   in_flight.Retire(Flagging(gone));
   LongCall second(in_flight);
-  first.reset();
-  in_flight.Retire(std::make_shared<int>(0));
+  RetireSomething(in_flight);
+  EXPECT_FALSE(gone);
+  first.End();
+  RetireSomething(in_flight);
   EXPECT_TRUE(gone);
 }
 
-// Retiring from inside a call neither waits for it nor pulls the object away
-// from under it.
+// Calls that overlap without end never are all over at one moment; what they
+// cannot have goes all the same.
+TEST(InFlightTest, AnUnbrokenChainOfCallsKeepsNothingForEver) {
+  InFlight in_flight;
+  std::atomic<bool> gone{false};
+  auto older = std::make_unique<LongCall>(in_flight);
+  in_flight.Retire(Flagging(gone));
+  for (int i = 0; i < 3; ++i) {
+    auto newer = std::make_unique<LongCall>(in_flight);
+    older = std::move(newer);  // Ends the one before.
+    RetireSomething(in_flight);
+  }
+  EXPECT_TRUE(gone);
+}
+
+// "Nor for one of this thread": retiring from inside a call neither waits for
+// it nor pulls the object away from under it.
 TEST(InFlightTest, RetireInsideACall) {
   InFlight in_flight;
   std::atomic<bool> gone{false};
   {
     const InFlight::Call outer(in_flight);
-    const InFlight::Call inner(in_flight);
-    in_flight.Retire(Flagging(gone));
-    EXPECT_FALSE(gone);
+    {
+      const InFlight::Call inner(in_flight);
+      in_flight.Retire(Flagging(gone));
+    }
+    RetireSomething(in_flight);
+    EXPECT_FALSE(gone) << "the outer one is still under way";
   }
-  in_flight.Retire(std::make_shared<int>(0));
+  RetireSomething(in_flight);
   EXPECT_TRUE(gone);
 }
 
+// A call out of one object says nothing about what another one retires.
+TEST(InFlightTest, ObjectsAreApart) {
+  InFlight in_flight;
+  InFlight other;
+  std::atomic<bool> gone{false};
+  const InFlight::Call call(other);
+  in_flight.Retire(Flagging(gone));
+  EXPECT_TRUE(gone);
+}
+
+// "While a later ... Close() runs", and at the latest when the owner goes.
+TEST(InFlightTest, CloseTakesAllThatIsRetired) {
+  std::atomic<bool> gone{false};
+  std::atomic<bool> gone_later{false};
+  {
+    InFlight in_flight;
+    {
+      const InFlight::Call call(in_flight);
+      in_flight.Retire(Flagging(gone));
+    }
+    in_flight.Close();
+    EXPECT_TRUE(gone);
+    const InFlight::Call call(in_flight);
+    in_flight.Retire(Flagging(gone_later));
+    EXPECT_FALSE(gone_later);
+  }
+  EXPECT_TRUE(gone_later);
+}
+
+// What is destroyed may call and retire in turn: no lock is held then.
+TEST(InFlightTest, ADestructorCallsBack) {
+  InFlight in_flight;
+  std::atomic<bool> gone{false};
+  const auto talkative = [&](const void*) {
+    const InFlight::Call call(in_flight);
+    in_flight.Retire(Flagging(gone));
+  };
+  in_flight.Retire({static_cast<const void*>(&gone), talkative});
+  in_flight.Close();
+  EXPECT_TRUE(gone);
+}
+
+// "Waits for the calls of other threads that are under way."
 TEST(InFlightTest, CloseWaitsForOtherThreads) {
   InFlight in_flight;
-  LongCall call(in_flight);
+  std::atomic<bool> left{false};
   std::atomic<bool> closed{false};
+  bool in_time = false;
+  LongCall call(in_flight, [&] { left = true; });
+  absl::Notification closing;
+  absl::Notification done;
   std::thread closer([&] {
+    closing.Notify();
     in_flight.Close();
+    in_time = left;
     closed = true;
+    done.Notify();
   });
-  absl::SleepFor(absl::Milliseconds(20));
+  closing.WaitForNotification();
+  EXPECT_FALSE(done.WaitForNotificationWithTimeout(absl::Milliseconds(20)));
   EXPECT_FALSE(closed);
   call.End();
   closer.join();
-  EXPECT_TRUE(closed);
+  EXPECT_TRUE(in_time);
 }
 
+// ... also when it is called from inside a call, for which it does not wait.
+TEST(InFlightTest, CloseInsideACallWaitsForTheOthersOnly) {
+  InFlight in_flight;
+  std::atomic<bool> left{false};
+  LongCall other(in_flight, [&] { left = true; });
+  absl::Notification inside;
+  std::thread closer([&] {
+    const InFlight::Call own(in_flight);
+    inside.Notify();
+    in_flight.Close();
+    EXPECT_TRUE(left);
+    EXPECT_TRUE(own.abandoned());
+  });
+  inside.WaitForNotification();
+  other.End();
+  closer.join();
+}
+
+// "Abandons those of this thread", all of them, and of this owner only.
 TEST(InFlightTest, CloseAbandonsTheCallersOwnCalls) {
   auto in_flight = std::make_unique<InFlight>();
   InFlight other;
   const InFlight::Call outer(*in_flight);
   const InFlight::Call between(other);
+  { const InFlight::Call past(*in_flight); }
   const InFlight::Call inner(*in_flight);
+  EXPECT_FALSE(outer.abandoned());
   in_flight.reset();
   EXPECT_TRUE(outer.abandoned());
   EXPECT_TRUE(inner.abandoned());
   EXPECT_FALSE(between.abandoned());
 }
 
-// Calls that go on beginning do not hold up a Close(): only those under way do.
-TEST(InFlightTest, NewCallsDoNotStarveClose) {
+// An abandoned call counts no longer, neither for others that close nor as one
+// that retires from inside.
+TEST(InFlightTest, AnAbandonedCallCountsNoLonger) {
   InFlight in_flight;
-  std::atomic<bool> stop{false};
-  std::vector<std::thread> callers;
-  for (int i = 0; i < 3; ++i) {
-    callers.emplace_back([&] {
-      while (!stop) const InFlight::Call call(in_flight);
-    });
-  }
-  for (int i = 0; i < 20; ++i) in_flight.Close();
-  stop = true;
-  for (std::thread& caller : callers) caller.join();
+  const InFlight::Call call(in_flight);
+  in_flight.Close();
+  EXPECT_TRUE(call.abandoned());
+  std::atomic<bool> gone{false};
+  in_flight.Retire(Flagging(gone));
+  EXPECT_TRUE(gone);
+  std::thread([&in_flight] { in_flight.Close(); }).join();
 }
 
-// Readers follow a pointer that a writer replaces all the time; what they see
-// is alive.
-TEST(InFlightTest, NobodySeesADestroyedObject) {
-  struct Value {
-    ~Value() { alive = 0; }
-    std::atomic<uint32_t> alive{0xa11fe};
-  };
+// Closing bars nobody: the owner does. A call that begins later is as any.
+TEST(InFlightTest, CallsAfterCloseAreAsAny) {
   InFlight in_flight;
-  auto current = std::make_shared<Value>();
-  std::atomic<Value*> published{current.get()};
-  std::atomic<bool> stop{false};
-  std::atomic<uint64_t> dead{0};
-  std::vector<std::thread> readers;
-  for (int i = 0; i < 3; ++i) {
-    readers.emplace_back([&] {
-      while (!stop) {
-        const InFlight::Call call(in_flight);
-        Value* value = published.load();
-        for (int turn = 0; turn < 3; ++turn) {
-          if (value->alive != 0xa11fe) ++dead;
-        }
-      }
-    });
+  in_flight.Close();
+  in_flight.Close();
+  std::atomic<bool> gone{false};
+  {
+    const InFlight::Call call(in_flight);
+    EXPECT_FALSE(call.abandoned());
+    in_flight.Retire(Flagging(gone));
+    EXPECT_FALSE(gone);
   }
-  for (int i = 0; i < 3000; ++i) {
-    auto next = std::make_shared<Value>();
-    published = next.get();
-    in_flight.Retire(std::exchange(current, next));
+  RetireSomething(in_flight);
+  EXPECT_TRUE(gone);
+}
+
+// More threads than there are shards, each in a call.
+TEST(InFlightTest, EveryThreadCounts) {
+  InFlight in_flight;
+  std::vector<std::unique_ptr<LongCall>> calls;
+  for (size_t i = 0; i < 2 * kShards + 1; ++i) {
+    calls.push_back(std::make_unique<LongCall>(in_flight));
   }
-  stop = true;
-  for (std::thread& reader : readers) reader.join();
-  EXPECT_EQ(dead, 0u);
-}
-
-TEST(RevocableTest, LeadsNowhereOnceRevoked) {
-  int object = 1;
-  Revocable<int> way(object);
-  EXPECT_TRUE(way.With([](int& value) { value = 2; }));
-  EXPECT_EQ(object, 2);
-  way.Revoke();
-  EXPECT_FALSE(way.With([](int& value) { value = 3; }));
-  EXPECT_EQ(object, 2);
-}
-
-TEST(RevocableTest, MayBeRevokedFromInside) {
-  int object = 1;
-  Revocable<int> way(object);
-  EXPECT_TRUE(way.With([&way](int&) { way.Revoke(); }));
-  EXPECT_FALSE(way.With([](int&) {}));
-}
-
-TEST(RevocableTest, RevokeWaitsForWhoIsInside) {
-  int object = 1;
-  Revocable<int> way(object);
-  absl::Notification inside;
-  absl::Notification leave;
-  std::thread user([&] {
-    way.With([&](int& value) {
-      inside.Notify();
-      leave.WaitForNotification();
-      value = 2;
-    });
-  });
-  inside.WaitForNotification();
-  std::thread leaver([&] {
-    absl::SleepFor(absl::Milliseconds(20));
-    leave.Notify();
-  });
-  way.Revoke();
-  EXPECT_EQ(object, 2);
-  user.join();
-  leaver.join();
+  std::atomic<bool> gone{false};
+  in_flight.Retire(Flagging(gone));
+  while (!calls.empty()) {
+    RetireSomething(in_flight);
+    EXPECT_FALSE(gone) << calls.size() << " calls are left";
+    calls.pop_back();
+  }
+  RetireSomething(in_flight);
+  EXPECT_TRUE(gone);
 }
 
 }  // namespace
