@@ -32,14 +32,23 @@ class Switchboard::Inlet : public Notifier {
     return reached ? Outcome::kSignalled : Outcome::kFailed;
   }
 
-  // Lets `device` ring all vectors of `peer`.
-  static void ConnectAll(Device& device, PeerId id, const Bound& peer) {
-    for (int v = 0; v < peer.vectors; ++v) {
+  // Lets the device at the end of `way` ring all vectors of `peer`. Whoever is
+  // told of one vector may unbind either device, so each vector asks anew
+  // whether both are still there.
+  static void ConnectAll(Revocable<Device>& way, PeerId id, const Bound& peer) {
+    bool both_there = true;
+    for (int v = 0; v < peer.vectors && both_there; ++v) {
       const auto vector = static_cast<Vector>(v);
-      // Cannot fail: a device has no more vectors than a table takes.
-      device.peers()
-          .Connect(id, vector, std::make_shared<Inlet>(peer.receiver, vector))
-          .IgnoreError();
+      both_there = false;
+      way.With([&](Device& device) {
+        both_there = peer.receiver->With([&](Device&) {
+          // Cannot fail: a device has no more vectors than a table takes.
+          device.peers()
+              .Connect(id, vector,
+                       std::make_shared<Inlet>(peer.receiver, vector))
+              .IgnoreError();
+        });
+      });
     }
   }
 
@@ -135,12 +144,10 @@ absl::StatusOr<std::unique_ptr<Switchboard::Port>> Switchboard::Bind(
   // From here on an unbinding peer finds this one, and this one is connected
   // only with peers that are not past the point where they look for it.
   device.SetId(*id);
-  Inlet::ConnectAll(device, *id, self);
+  Inlet::ConnectAll(*self.receiver, *id, self);
   for (const auto& [other_id, other] : others) {
-    other.receiver->With([&, peer = other_id, &bound = other](Device& there) {
-      Inlet::ConnectAll(device, peer, bound);
-      Inlet::ConnectAll(there, *id, self);
-    });
+    Inlet::ConnectAll(*self.receiver, other_id, other);
+    Inlet::ConnectAll(*other.receiver, *id, self);
   }
   return absl::WrapUnique(
       new Port(*this, *region, *memory, *id, device, self.receiver));
