@@ -1,0 +1,50 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef IVSHMEM_BACKENDS_LINUX_EVENT_FD_H_
+#define IVSHMEM_BACKENDS_LINUX_EVENT_FD_H_
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "backends/linux/unique_fd.h"
+#include "core/notifier.h"
+
+namespace ivshmem {
+
+// A vector carried by an eventfd: what a server hands out, and what KVM's
+// ioeventfd and irqfd bind to.
+//
+// Threading: everything from any thread at once.
+class EventFd : public Notifier {
+ public:
+  // A new one, non-blocking and closed on exec. Errors: what the kernel says.
+  static absl::StatusOr<std::shared_ptr<EventFd>> Create();
+
+  // One that came from elsewhere. Makes it non-blocking: the flag is the open
+  // file's, so a peer that shares it can clear it again (see SECURITY.md).
+  // Errors: InvalidArgument for a descriptor that is no eventfd, whose writes
+  // might block or mean something else.
+  static absl::StatusOr<std::shared_ptr<EventFd>> Adopt(UniqueFd fd);
+
+  // Adds 1. kFull when the counter is at its limit; the reader has a signal
+  // waiting then.
+  Outcome Signal() noexcept override;
+
+  // The descriptor. The object keeps it open.
+  EventHandle event() const noexcept override { return {fd_.get()}; }
+  int fd() const { return fd_.get(); }
+
+  // Takes all signals at once, as a peer's interrupt: returns whether there
+  // were any.
+  bool Drain() noexcept;
+
+ private:
+  explicit EventFd(UniqueFd fd) : fd_(std::move(fd)) {}
+
+  const UniqueFd fd_;
+};
+
+}  // namespace ivshmem
+
+#endif  // IVSHMEM_BACKENDS_LINUX_EVENT_FD_H_

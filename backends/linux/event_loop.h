@@ -1,0 +1,102 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef IVSHMEM_BACKENDS_LINUX_EVENT_LOOP_H_
+#define IVSHMEM_BACKENDS_LINUX_EVENT_LOOP_H_
+
+#include <sys/epoll.h>
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "backends/executor.h"
+#include "backends/linux/unique_fd.h"
+#include "backends/registration.h"
+
+namespace ivshmem {
+
+// Waits for descriptors and timers, and runs what they are for. An embedder
+// with a loop of its own adds fd() to it and calls Dispatch(0) when that is
+// readable: timers and queued work make it readable too. Others use
+// LoopThread.
+//
+// Threading: Dispatch() from one thread at a time, all else from any thread.
+// Handlers run inside Dispatch(), never under a lock, and may do everything,
+// except to call Dispatch() or destroy the loop. All that the loop gave out is
+// destroyed before it.
+class EventLoop : public Executor {
+ public:
+  // A descriptor being watched, until the object is destroyed. When the
+  // destructor returns, the handler does not run, unless it is the handler that
+  // destroys it.
+  class Watch : public Registration {
+   public:
+    // What to wait for from now on, of EPOLLIN and EPOLLOUT; 0 for neither.
+    virtual void SetEvents(uint32_t events) = 0;
+  };
+
+  // A clock that runs out once for each time it was set. As Watch for the rest.
+  class Timer : public Registration {
+   public:
+    // Runs out after `delay` from now, instead of what was set before.
+    virtual void Set(absl::Duration delay) = 0;
+    virtual void Clear() = 0;
+  };
+
+  // Told the descriptor's state: EPOLLIN, EPOLLOUT, EPOLLHUP, EPOLLERR. Told
+  // again at the next Dispatch() while that lasts (level-triggered).
+  using Ready = absl::AnyInvocable<void(uint32_t events)>;
+
+  // Errors: what the kernel says, as running out of descriptors.
+  static absl::StatusOr<std::unique_ptr<EventLoop>> Create();
+  ~EventLoop() override;
+
+  // Readable when Dispatch() has something to do.
+  int fd() const { return epoll_.get(); }
+
+  // Waits for at most `wait` until something is ready, runs what is, once each,
+  // and returns how many handlers it ran. The number that one call runs is
+  // bounded. Returns early with 0 when a signal came.
+  int Dispatch(absl::Duration wait);
+
+  // `fd` stays the caller's, who closes it after the watch.
+  absl::StatusOr<std::unique_ptr<Watch>> NewWatch(int fd, uint32_t events,
+                                                  Ready ready);
+
+  absl::StatusOr<std::unique_ptr<Timer>> NewTimer(
+      absl::AnyInvocable<void()> run_out);
+
+  // Executor: `work` runs in a Dispatch() to come. Work that has not run when
+  // the loop is destroyed is dropped.
+  void Run(absl::AnyInvocable<void()> work) override
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  class Source;
+
+  EventLoop(UniqueFd epoll, UniqueFd wake);
+
+  // Draws the next piece of work, if any.
+  absl::AnyInvocable<void()> NextWork() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  const UniqueFd epoll_;
+  const UniqueFd wake_;  // An eventfd, readable while there is work.
+  mutable absl::Mutex mutex_;
+  // By the number under which epoll knows them, which is never used again: an
+  // event for a source that has gone finds nothing.
+  absl::flat_hash_map<uint64_t, std::shared_ptr<Source>> sources_
+      ABSL_GUARDED_BY(mutex_);
+  uint64_t last_source_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::deque<absl::AnyInvocable<void()>> work_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace ivshmem
+
+#endif  // IVSHMEM_BACKENDS_LINUX_EVENT_LOOP_H_

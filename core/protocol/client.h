@@ -1,0 +1,82 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef IVSHMEM_CORE_PROTOCOL_CLIENT_H_
+#define IVSHMEM_CORE_PROTOCOL_CLIENT_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "core/doorbell.h"
+
+namespace ivshmem::protocol {
+
+// What a message from the server means. The handle that came with it is the
+// caller's throughout: to keep where a kind says so, else to close.
+struct ClientEvent {
+  enum class Kind : uint8_t {
+    kVersion,
+    kId,             // `peer`: this client's own.
+    kMemory,         // The handle is the shared memory.
+    kPeerVector,     // The handle rings `vector` of `peer`.
+    kOwnVector,      // The handle is what peers ring this client's `vector` by.
+    kSurplusVector,  // Of `peer`, past kMaxVectors: no doorbell can name it.
+    kPeerLeft,       // `peer`, which was there.
+    // `peer`, of which nothing was known: a server that could not tell a slow
+    // client of a peer's coming may still tell it of its leaving.
+    kUnknownPeerLeft,
+  };
+
+  Kind kind;
+  PeerId peer = 0;
+  Vector vector = 0;
+
+  friend bool operator==(const ClientEvent&, const ClientEvent&) = default;
+};
+
+// The client's half of one connection: says what each message means, or that
+// the server broke the protocol. Strict where the specification is ("both
+// client and server close the connection on error"), and as tolerant of order
+// as QEMU's device: after version and id, peers and vectors may come before
+// the memory.
+//
+// Threading: one thread at a time.
+class Client {
+ public:
+  // `number` came with `handles` handles. An error is final: it names the
+  // message, what was expected and what came, and every later call gives the
+  // same error.
+  absl::StatusOr<ClientEvent> OnMessage(int64_t number, size_t handles);
+
+  // Whether version, id and memory have come: what a device needs to start.
+  bool joined() const { return stage_ == Stage::kJoined; }
+
+  // What the client waits for, for the error of a deadline: "the protocol
+  // version", "the client's id", "the shared memory"; "a notification" once
+  // joined.
+  absl::string_view awaited() const;
+
+  // This client's id, once it has come.
+  std::optional<PeerId> id() const { return id_; }
+
+ private:
+  enum class Stage : uint8_t { kVersion, kId, kMemory, kJoined };
+
+  absl::StatusOr<ClientEvent> Interpret(int64_t number, size_t handles);
+  absl::StatusOr<ClientEvent> Notification(int64_t number, size_t handles);
+
+  Stage stage_ = Stage::kVersion;
+  std::optional<PeerId> id_;
+  absl::Status broken_;
+  // How many vectors each peer has, this client among them.
+  absl::flat_hash_map<PeerId, int> vectors_;
+};
+
+}  // namespace ivshmem::protocol
+
+#endif  // IVSHMEM_CORE_PROTOCOL_CLIENT_H_
