@@ -1,0 +1,121 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef IVSHMEM_BACKENDS_LINUX_SERVER_LINK_H_
+#define IVSHMEM_BACKENDS_LINUX_SERVER_LINK_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "backends/linux/event_loop.h"
+#include "backends/linux/link_events.h"
+#include "backends/registration.h"
+#include "core/device.h"
+#include "core/doorbell.h"
+#include "core/shared_memory.h"
+
+namespace ivshmem {
+
+// Joins a device to an ivshmem server, this project's or QEMU's.
+//
+// A link connects by itself and comes back by itself: when the server goes, the
+// device keeps its peers, whose events do not need the server, and the link
+// tries again until one answers at the same path. Then the device's peers
+// become that server's: those that it has not (yet) named are kept for
+// `absent_peers` more, as they may be on their way back too. What a guest
+// cannot follow is never done behind its back: another id is an event and a
+// count, and another memory ends the link.
+//
+//   link = ServerLink::Start(loop, {.socket_path = "/run/ivshmem"}, events);
+//   link->WaitJoined(timeout);
+//   device = PciDevice::Create({.id = link->id()}, link->memory(), host);
+//   attachment = link->Attach(device->device());
+//
+// Threading: everything from any thread, except what is said. Events come from
+// the loop's thread. The destructor, from any thread but not from an event,
+// leaves no descriptor, thread or handler behind; the attachment goes before
+// it.
+class ServerLink {
+ public:
+  struct Options {
+    std::string socket_path;
+    // What the memory's size must be, in bytes; absent for any.
+    std::optional<uint64_t> memory_size;
+    // How many of the device's own vectors are kept; further ones are closed.
+    int vectors = kMaxVectors;
+    // From connecting until version, id and memory have come.
+    absl::Duration greeting_deadline = absl::Seconds(5);
+    // Whether to try again after a failure or a loss, and how long to wait
+    // first: twice as long each time, up to the most, less a random part.
+    bool retry = true;
+    absl::Duration retry_first = absl::Milliseconds(50);
+    absl::Duration retry_most = absl::Seconds(5);
+    // How long peers are kept that a re-joined server does not name.
+    absl::Duration absent_peers = absl::Seconds(15);
+    // Most descriptors that the server can make this process hold for peers. A
+    // server that sends more is left.
+    int max_descriptors = 16384;
+    // By which this project's server knows the device again: 32 lower case
+    // hexadecimal digits, the same for no other device. Empty: a random one.
+    std::string identity;
+  };
+
+  enum class Count : uint8_t {
+    kJoins,
+    kFailures,  // Attempts that failed.
+    kLosses,
+    kIdChanges,
+    kMemoryChanges,
+    kPeersJoined,
+    kPeersLeft,
+    kCount,
+  };
+
+  // Begins to connect; `events` may be null. All outlive the link. Errors:
+  // InvalidArgument that names the option, what was expected and what came;
+  // what the kernel says.
+  static absl::StatusOr<std::unique_ptr<ServerLink>> Start(
+      EventLoop& loop, const Options& options, LinkEvents* events);
+  ~ServerLink();
+
+  // Waits for the server's greeting. Not from the loop's thread. Errors: why
+  // the last attempt failed, at once when there is no other, else when
+  // `timeout` has passed.
+  absl::Status WaitJoined(absl::Duration timeout);
+
+  // The id that the server gave last; absent before the first join.
+  std::optional<PeerId> id() const;
+
+  // The shared memory, mapped for as long as the link lives; null before the
+  // first join.
+  SharedMemory memory() const;
+
+  // From now on `device` has the link's id, can ring its peers and is
+  // interrupted by them, until the result is destroyed. Peers that it has from
+  // elsewhere are left alone. Rings that came before are not lost. Errors:
+  // FailedPrecondition before the first join, or with a device attached.
+  absl::StatusOr<RegistrationPtr> Attach(Device& device);
+
+  // How often since the link was started.
+  uint64_t count(Count count) const;
+
+  // What Options::identity is, or was chosen.
+  std::string identity() const;
+
+ private:
+  class Worker;
+  class Attachment;
+
+  explicit ServerLink(std::unique_ptr<Worker> worker);
+
+  const std::unique_ptr<Worker> worker_;
+};
+
+}  // namespace ivshmem
+
+#endif  // IVSHMEM_BACKENDS_LINUX_SERVER_LINK_H_
