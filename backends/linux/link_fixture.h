@@ -81,7 +81,8 @@ class LinkTest : public testing::Test {
  protected:
   using Kind = LinkEvent::Kind;
 
-  LinkTest() : loop_(*EventLoop::Create()), memory_(*MemoryObject::Memfd(4096)) {
+  LinkTest()
+      : loop_(*EventLoop::Create()), memory_(*MemoryObject::Memfd(4096)) {
     options_.socket_path = server_.path();
     options_.retry_first = absl::Milliseconds(1);
     options_.retry_most = absl::Milliseconds(20);
@@ -130,9 +131,9 @@ class LinkTest : public testing::Test {
   }
 
   void AttachDevice(int vectors) {
-    device_ = *Device::Create({.interrupts = InterruptMode::kMsix,
-                               .vectors = vectors},
-                              {.interrupts = &sink_});
+    device_ = *Device::Create(
+        {.interrupts = InterruptMode::kMsix, .vectors = vectors},
+        {.interrupts = &sink_});
     absl::StatusOr<RegistrationPtr> attachment = link_->Attach(*device_);
     ASSERT_TRUE(attachment.ok()) << attachment.status();
     attachment_ = *std::move(attachment);

@@ -284,6 +284,11 @@ SharedMemory ServerLink::Worker::memory() const {
   return mapped_.view();
 }
 
+bool ServerLink::Worker::memory_sealed() const {
+  absl::MutexLock lock(&mutex_);
+  return memory_.has_value() && memory_->sealed();
+}
+
 std::string ServerLink::Worker::identity() const {
   absl::MutexLock lock(&mutex_);
   return identity_;

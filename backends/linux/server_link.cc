@@ -83,6 +83,8 @@ std::optional<PeerId> ServerLink::id() const { return worker_->id(); }
 
 SharedMemory ServerLink::memory() const { return worker_->memory(); }
 
+bool ServerLink::memory_sealed() const { return worker_->memory_sealed(); }
+
 absl::StatusOr<RegistrationPtr> ServerLink::Attach(Device& device) {
   absl::StatusOr<std::shared_ptr<DeviceAttachment>> attachment =
       worker_->Attach(device);

@@ -95,6 +95,10 @@ class ServerLink {
   // first join.
   SharedMemory memory() const;
 
+  // Whether nobody can shrink the memory: an access past a new end would be a
+  // SIGBUS.
+  bool memory_sealed() const;
+
   // From now on `device` has the link's id, can ring its peers and is
   // interrupted by them, until the result is destroyed. Peers that it has from
   // elsewhere are left alone. Rings that came before are not lost. Errors:

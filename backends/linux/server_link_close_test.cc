@@ -146,9 +146,9 @@ TEST_F(ServerLinkClose, AnyMomentUnderTraffic) {
      private:
       std::atomic<int>& count_;
     } sink(interrupts);
-    std::unique_ptr<Device> device = *Device::Create(
-        {.interrupts = InterruptMode::kMsix, .vectors = 2},
-        {.interrupts = &sink});
+    std::unique_ptr<Device> device =
+        *Device::Create({.interrupts = InterruptMode::kMsix, .vectors = 2},
+                        {.interrupts = &sink});
     RegistrationPtr attachment = *link->Attach(*device);
 
     std::atomic<bool> stop = false;

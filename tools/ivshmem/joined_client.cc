@@ -93,14 +93,14 @@ absl::Status JoinedClient::Ring(Doorbell doorbell) {
   }
   const std::shared_ptr<Notifier> notifier = device_->peers().Find(doorbell);
   if (notifier == nullptr) {
-    return absl::NotFoundError(absl::StrFormat(
-        "peer %d has no vector %d: it has %d", doorbell.peer, doorbell.vector,
-        peer->second));
+    return absl::NotFoundError(
+        absl::StrFormat("peer %d has no vector %d: it has %d", doorbell.peer,
+                        doorbell.vector, peer->second));
   }
   if (notifier->Signal() == Notifier::Outcome::kFailed) {
-    return absl::InternalError(absl::StrFormat(
-        "peer %d vector %d: the event could not be written", doorbell.peer,
-        doorbell.vector));
+    return absl::InternalError(
+        absl::StrFormat("peer %d vector %d: the event could not be written",
+                        doorbell.peer, doorbell.vector));
   }
   return absl::OkStatus();
 }

@@ -44,6 +44,7 @@ class JoinedClient : private LinkEvents, private InterruptSink {
 
   PeerId id() const { return *link_->id(); }
   SharedMemory memory() const { return link_->memory(); }
+  bool memory_sealed() const { return link_->memory_sealed(); }
 
   // How many vectors each peer has, this client among them.
   std::map<PeerId, int> Peers() const;

@@ -1,0 +1,27 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef IVSHMEM_TOOLS_IVSHMEM_COMMAND_H_
+#define IVSHMEM_TOOLS_IVSHMEM_COMMAND_H_
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+#include "absl/status/status.h"
+
+namespace ivshmem::tool {
+
+// What the command line asks for: an error is printed on one line, and the
+// command ends with status 2.
+using Work = std::function<absl::Status()>;
+
+// Each adds its subcommand, which sets `work` when it is chosen.
+void AddPeers(CLI::App& app, Work& work);
+void AddInfo(CLI::App& app, Work& work);
+void AddRing(CLI::App& app, Work& work);
+void AddWatch(CLI::App& app, Work& work);
+void AddMem(CLI::App& app, Work& work);
+
+}  // namespace ivshmem::tool
+
+#endif  // IVSHMEM_TOOLS_IVSHMEM_COMMAND_H_

@@ -1,0 +1,75 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// The `ivshmem` command.
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+#include <string>
+
+#include "absl/status/status.h"
+#include "tools/ivshmem/command.h"
+
+namespace ivshmem::tool {
+namespace {
+
+constexpr int kFailed = 2;
+
+int Fail(const CLI::App& app, std::string message) {
+  std::string name = app.get_name();
+  for (const CLI::App* chosen : app.get_subcommands()) {
+    name += " " + chosen->get_name();
+    for (const CLI::App* inner : chosen->get_subcommands()) {
+      name += " " + inner->get_name();
+    }
+  }
+  // On one line, whatever was typed.
+  std::replace_if(
+      message.begin(), message.end(),
+      [](char c) { return c == '\n' || c == '\r'; }, ' ');
+  std::cerr << name << ": " << message << '\n';
+  return kFailed;
+}
+
+int Run(int argc, char** argv) {
+  CLI::App app(
+      "Serves and joins ivshmem: memory and doorbells shared by "
+      "virtual machines.",
+      "ivshmem");
+  app.require_subcommand(1);
+  app.footer(
+      "'ivshmem COMMAND --help' shows a command's options and examples.");
+  Work work;
+  AddPeers(app, work);
+  AddInfo(app, work);
+  AddRing(app, work);
+  AddWatch(app, work);
+  AddMem(app, work);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help
+    return Fail(app, error.what());
+  }
+  const absl::Status status = work();
+  if (!status.ok()) return Fail(app, std::string(status.message()));
+  std::cout.flush();
+  if (!std::cout) return Fail(app, "the output could not be written");
+  return EXIT_SUCCESS;
+}
+
+}  // namespace
+}  // namespace ivshmem::tool
+
+int main(int argc, char** argv) {
+  try {
+    return ivshmem::tool::Run(argc, argv);
+  } catch (const std::exception& error) {
+    std::cerr << "ivshmem: " << error.what() << '\n';
+    return ivshmem::tool::kFailed;
+  }
+}
