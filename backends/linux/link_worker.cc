@@ -172,7 +172,7 @@ absl::Status ServerLink::Worker::Join(UniqueFd fd) {
         .peer = session_id_});
 
   for (Early& early : std::exchange(early_, {})) {
-    const absl::Status status = Notified(early.event, std::move(early.fd));
+    absl::Status status = Notified(early.event, std::move(early.fd));
     if (!status.ok()) return status;
   }
   return absl::OkStatus();
@@ -212,7 +212,7 @@ absl::Status ServerLink::Worker::Notified(const protocol::ClientEvent& event,
   bool added;
   {
     absl::MutexLock lock(&mutex_);
-    const absl::Status status = CheckRoom(peers_.descriptors());
+    absl::Status status = CheckRoom(peers_.descriptors());
     if (!status.ok()) return status;
     added = peers_.Connect(event.peer, event.vector, *std::move(carrier));
   }

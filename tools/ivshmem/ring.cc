@@ -32,7 +32,7 @@ absl::Status Ring(const RingOptions& options) {
     if (peer == (*client)->id()) continue;
     for (int vector = 0; vector < vectors; ++vector) {
       if (options.vector.has_value() && vector != *options.vector) continue;
-      const absl::Status status =
+      absl::Status status =
           (*client)->Ring({peer, static_cast<Vector>(vector)});
       if (!status.ok()) return status;
     }
