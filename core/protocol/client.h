@@ -56,7 +56,8 @@ class Client {
   // Whether version, id and memory have come: what a device needs to start.
   bool joined() const { return stage_ == Stage::kJoined; }
 
-  // What the client waits for, for the error of a deadline: "the protocol
+  // What the client waits for (or waited for when the server broke the
+  // protocol), for the error of a deadline: "the protocol
   // version", "the client's id", "the shared memory"; "a notification" once
   // joined.
   absl::string_view awaited() const;
@@ -68,12 +69,17 @@ class Client {
   enum class Stage : uint8_t { kVersion, kId, kMemory, kJoined };
 
   absl::StatusOr<ClientEvent> Interpret(int64_t number, size_t handles);
+  absl::StatusOr<ClientEvent> Memory(size_t handles);
   absl::StatusOr<ClientEvent> Notification(int64_t number, size_t handles);
+  absl::Status Unexpected(absl::string_view expected, int64_t number,
+                          size_t handles) const;
 
   Stage stage_ = Stage::kVersion;
+  uint64_t messages_ = 0;
   std::optional<PeerId> id_;
   absl::Status broken_;
-  // How many vectors each peer has, this client among them.
+  // How many vectors each peer has, this client among them; at most
+  // kMaxVectors.
   absl::flat_hash_map<PeerId, int> vectors_;
 };
 

@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/btree_map.h"
@@ -41,13 +42,14 @@ class IdPool {
   // are in use. An owner that has an id in use already is served as nobody.
   std::optional<PeerId> Take(absl::string_view owner, absl::Time now);
 
-  // `id` is no longer in use. Nobody's are free at once; an owner's is kept
-  // until `keep_until`.
+  // `id` is no longer in use (nothing happens if it was not). Nobody's is free
+  // at once; an owner's is kept as long as it is before `keep_until`.
   void Release(PeerId id, absl::Time keep_until);
 
-  // As if `holding.owner` had been given that id and then left it, nobody
-  // included: its guest may still be known under this id. Returns false if the
-  // id is not one of the pool's, in use, or kept already.
+  // As if `holding.owner` had been given that id and then left it; but nobody's
+  // is kept too, as its guest may still be known under it. Returns false, and
+  // nothing changes, if the id is not one of the pool's, in use, or kept
+  // already, or if the owner has another.
   bool Keep(const Holding& holding, absl::Time keep_until);
 
   // All that is in use or still kept, by id: what a restarted server has to
@@ -63,15 +65,13 @@ class IdPool {
     absl::Time until;
   };
 
-  void Expire(absl::Time now);
-  void Drop(PeerId id);
+  // Ends the keeping that would end first.
+  void Free();
 
-  const int size_;
   absl::btree_map<PeerId, std::string> in_use_;
   absl::btree_map<PeerId, Kept> kept_;
-  absl::btree_set<std::pair<absl::Time, PeerId>> by_end_;
-  absl::btree_set<PeerId> free_;  // Below next_, neither in use nor kept.
-  int next_ = 0;                  // The lowest id never touched.
+  absl::btree_set<std::pair<absl::Time, PeerId>> by_end_;  // Of kept_.
+  absl::btree_set<PeerId> free_;                     // Neither in use nor kept.
   absl::flat_hash_map<std::string, PeerId> owners_;  // In use or kept.
 };
 

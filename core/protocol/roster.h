@@ -51,8 +51,9 @@ class Roster {
   // Each client has `vectors` vectors: 1..kMaxVectors.
   explicit Roster(int vectors);
 
-  // A client came and gets `id`, which nobody has at the moment.
-  void Join(PeerId id);
+  // A client came and gets `id`. Returns false, and nothing changes, if another
+  // has that id.
+  bool Join(PeerId id);
 
   // The client with that id has gone. Nothing if there is none.
   void Leave(PeerId id);
@@ -60,51 +61,60 @@ class Roster {
   bool Has(PeerId id) const { return clients_.contains(id); }
   size_t size() const { return clients_.size(); }
 
-  // Writes into `out` what `client` is to be sent next and returns how many
-  // messages these are; 0 when it knows everything. Changes nothing: the same
-  // call gives the same until Sent(), Join() or Leave().
-  size_t Peek(PeerId client, absl::Span<Outgoing> out) const;
+  // Writes into `out` what `client` is to be sent next, as far as there is
+  // room, and returns how many messages these are; 0 when it knows everything,
+  // or if there is no such client. The same call gives the same until Sent(),
+  // Join() or Leave().
+  size_t Peek(PeerId client, absl::Span<Outgoing> out);
 
-  // The first `count` messages of what Peek() gave have been sent.
+  // The first `count` messages of what Peek() gave have been sent. More than
+  // the client is owed counts as all of it; nothing if there is no such client.
   void Sent(PeerId client, size_t count);
 
-  // How many messages `client` is owed. Takes time with the number of clients.
+  // How many messages `client` is owed; 0 if there is no such client. Takes
+  // time with the number of ids that are there or were.
   uint64_t Owed(PeerId client) const;
 
  private:
   using Serial = uint64_t;
+  using Changes = absl::btree_map<Serial, PeerId>;
 
   // How far a client has been told.
   struct Progress {
     int greeting = 0;    // Messages of the greeting.
     Serial cursor = 0;   // All changes up to this one.
     Serial current = 0;  // The change that is being told, ...
-    int told = 0;        // ... how many of its messages have been, ...
-    bool knew = false;   // ... and whether the first of these is "gone".
+    bool knew = false;   // ... whether its first message is "gone", ...
+    int told = 0;        // ... and how many of its messages have been.
   };
 
   struct Client {
-    Serial joined;
     Progress progress;
     std::vector<bool> knows;  // Whether it was told of that id.
   };
 
-  // The message that follows `progress`, which is moved on; false if none.
+  // An id that is there, or gone and still known to somebody.
+  struct Id {
+    Serial changed = 0;  // When it came or went.
+    int known_by = 0;    // How many clients know it.
+  };
+
+  // Goes on to `change` and returns how many messages of it are left.
+  int Open(const Client& client, const Changes::value_type& change,
+           Progress& progress) const;
+  // Finds the message that follows `progress`, which is moved on; false if
+  // there is none.
   bool Next(PeerId id, const Client& client, Progress& progress,
             Outgoing& message) const;
-  void SetKnows(Client& client, PeerId id, bool knows);
   void Record(PeerId id);
-  void Forget(PeerId id);
+  void SetKnows(Client& client, PeerId id, bool knows);
+  void ForgetIfUnknown(PeerId id);
 
   const int vectors_;
   Serial last_ = 0;
   absl::flat_hash_map<PeerId, Client> clients_;
-  // The latest change of each id that is there, or gone and still known to
-  // somebody.
-  absl::btree_map<Serial, PeerId> changes_;
-  absl::flat_hash_map<PeerId, Serial> latest_;
-  // By how many clients an id is known.
-  absl::flat_hash_map<PeerId, int> known_by_;
+  absl::flat_hash_map<PeerId, Id> ids_;
+  Changes changes_;  // The latest of each of ids_.
 };
 
 }  // namespace ivshmem::protocol

@@ -1,0 +1,134 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/protocol/roster.h"
+
+#include "core/protocol/message.h"
+
+namespace ivshmem::protocol {
+namespace {
+
+constexpr int kGreeting = 3;  // Version, id, memory.
+
+}  // namespace
+
+Roster::Roster(int vectors) : vectors_(vectors) {}
+
+bool Roster::Join(PeerId id) {
+  if (!clients_.try_emplace(id).second) return false;
+  Record(id);
+  return true;
+}
+
+void Roster::Leave(PeerId id) {
+  const auto client = clients_.find(id);
+  if (client == clients_.end()) return;
+  std::vector<bool>& knows = client->second.knows;
+  for (size_t known = 0; known < knows.size(); ++known) {
+    SetKnows(client->second, static_cast<PeerId>(known), false);
+  }
+  clients_.erase(client);
+  Record(id);
+  ForgetIfUnknown(id);
+}
+
+size_t Roster::Peek(PeerId client, absl::Span<Outgoing> out) {
+  const auto it = clients_.find(client);
+  if (it == clients_.end()) return 0;
+  Progress progress = it->second.progress;
+  size_t count = 0;
+  while (count < out.size() && Next(client, it->second, progress, out[count])) {
+    ++count;
+  }
+  // Changes that this client need not be told of are passed over only once.
+  if (count == 0) it->second.progress = progress;
+  return count;
+}
+
+void Roster::Sent(PeerId client, size_t count) {
+  const auto it = clients_.find(client);
+  if (it == clients_.end()) return;
+  Outgoing message;
+  for (; count > 0; --count) {
+    Progress& progress = it->second.progress;
+    const bool greeting = progress.greeting < kGreeting;
+    if (!Next(client, it->second, progress, message)) return;
+    if (greeting) continue;
+    SetKnows(it->second, static_cast<PeerId>(message.number),
+             message.handle == Outgoing::Handle::kVector);
+  }
+}
+
+uint64_t Roster::Owed(PeerId client) const {
+  const auto it = clients_.find(client);
+  if (it == clients_.end()) return 0;
+  Progress progress = it->second.progress;
+  uint64_t owed = kGreeting - progress.greeting;
+  for (auto change = changes_.upper_bound(progress.cursor);
+       change != changes_.end(); ++change) {
+    owed += Open(it->second, *change, progress);
+  }
+  return owed;
+}
+
+int Roster::Open(const Client& client, const Changes::value_type& change,
+                 Progress& progress) const {
+  const auto [serial, peer] = change;
+  if (progress.current != serial) {
+    progress.current = serial;
+    progress.knew = peer < client.knows.size() && client.knows[peer];
+    progress.told = 0;
+  }
+  const int messages = (progress.knew ? 1 : 0) + (Has(peer) ? vectors_ : 0);
+  return messages - progress.told;
+}
+
+bool Roster::Next(PeerId id, const Client& client, Progress& progress,
+                  Outgoing& message) const {
+  if (progress.greeting < kGreeting) {
+    const Outgoing greeting[kGreeting] = {
+        {.number = kVersion},
+        {.number = id},
+        {.number = kMemory, .handle = Outgoing::Handle::kMemory}};
+    message = greeting[progress.greeting++];
+    return true;
+  }
+  for (auto change = changes_.upper_bound(progress.cursor);
+       change != changes_.end(); ++change) {
+    if (Open(client, *change, progress) > 0) {
+      const int vector = progress.told++ - (progress.knew ? 1 : 0);
+      message = {.number = change->second};
+      if (vector >= 0) {
+        message.handle = Outgoing::Handle::kVector;
+        message.vector = static_cast<Vector>(vector);
+      }
+      return true;
+    }
+    progress.cursor = change->first;
+  }
+  return false;
+}
+
+void Roster::Record(PeerId id) {
+  Id& entry = ids_[id];
+  changes_.erase(entry.changed);
+  entry.changed = ++last_;
+  changes_.emplace_hint(changes_.end(), entry.changed, id);
+}
+
+void Roster::SetKnows(Client& client, PeerId id, bool knows) {
+  if (id >= client.knows.size()) client.knows.resize(id + 1);
+  if (client.knows[id] == knows) return;
+  client.knows[id] = knows;
+  ids_[id].known_by += knows ? 1 : -1;
+  ForgetIfUnknown(id);
+}
+
+void Roster::ForgetIfUnknown(PeerId id) {
+  const auto it = ids_.find(id);
+  if (it->second.known_by > 0 || Has(id)) return;
+  changes_.erase(it->second.changed);
+  ids_.erase(it);
+}
+
+}  // namespace ivshmem::protocol
