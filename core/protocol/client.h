@@ -57,9 +57,8 @@ class Client {
   bool joined() const { return stage_ == Stage::kJoined; }
 
   // What the client waits for (or waited for when the server broke the
-  // protocol), for the error of a deadline: "the protocol
-  // version", "the client's id", "the shared memory"; "a notification" once
-  // joined.
+  // protocol), for the error of a deadline: "the protocol version", "the
+  // client's id", "the shared memory"; "a notification" once joined.
   absl::string_view awaited() const;
 
   // This client's id, once it has come.

@@ -75,6 +75,10 @@ class Roster {
   // time with the number of ids that are there or were.
   uint64_t Owed(PeerId client) const;
 
+  // How many ids are kept in mind: those that are there, and those that are
+  // gone while a client was told of them and not yet that they are gone.
+  size_t remembered() const { return changes_.size(); }
+
  private:
   using Serial = uint64_t;
   using Changes = absl::btree_map<Serial, PeerId>;
