@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <thread>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
@@ -79,22 +80,42 @@ class EventLoop : public Executor {
       ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
-  class Source;
+  class FdWatch;
+  class FdTimer;
+
+  // Returns whether there was something to do.
+  using Handler = absl::AnyInvocable<bool(uint32_t events)>;
+  struct Source {
+    int fd;
+    uint32_t events;
+    Handler ready;
+  };
 
   EventLoop(UniqueFd epoll, UniqueFd wake);
 
-  // Draws the next piece of work, if any.
+  absl::StatusOr<uint64_t> Add(int fd, uint32_t events, Handler ready)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  void Change(uint64_t number, uint32_t events) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Remove(uint64_t number) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Returns whether its handler ran.
+  bool RunSource(uint64_t number, uint32_t events) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Draws the next piece of work; there is one.
   absl::AnyInvocable<void()> NextWork() ABSL_LOCKS_EXCLUDED(mutex_);
 
   const UniqueFd epoll_;
   const UniqueFd wake_;  // An eventfd, readable while there is work.
-  mutable absl::Mutex mutex_;
+  absl::Mutex mutex_;
   // By the number under which epoll knows them, which is never used again: an
   // event for a source that has gone finds nothing.
   absl::flat_hash_map<uint64_t, std::shared_ptr<Source>> sources_
       ABSL_GUARDED_BY(mutex_);
   uint64_t last_source_ ABSL_GUARDED_BY(mutex_) = 0;
+  // The source whose handler runs, or 0, and the thread that ran one last.
+  uint64_t running_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::thread::id runner_ ABSL_GUARDED_BY(mutex_);
   std::deque<absl::AnyInvocable<void()>> work_ ABSL_GUARDED_BY(mutex_);
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace ivshmem

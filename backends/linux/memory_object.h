@@ -4,11 +4,13 @@
 #ifndef IVSHMEM_BACKENDS_LINUX_MEMORY_OBJECT_H_
 #define IVSHMEM_BACKENDS_LINUX_MEMORY_OBJECT_H_
 
+#include <sys/stat.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
 
-#include "absl/status/status.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "backends/linux/unique_fd.h"
@@ -57,17 +59,19 @@ class MemoryObject {
   };
 
   // Anonymous memory, sealed: nobody can shrink or grow it. `huge_page` is 0 or
-  // the size of the huge pages that it consists of, as 2 MiB.
+  // the size of the huge pages that it consists of, as 2 MiB; whether there are
+  // enough of them shows when it is mapped.
   static absl::StatusOr<MemoryObject> Memfd(uint64_t size,
                                             uint64_t huge_page = 0);
 
   // POSIX shared memory `name` ("/x" or "x"; no other slash). One that exists
-  // is taken with what it holds, if it has that size or no size yet.
+  // is taken with what it holds, if it has that size or no size yet. A new one
+  // is its owner's alone (mode 0600).
   static absl::StatusOr<MemoryObject> Shm(absl::string_view name,
                                           uint64_t size);
 
-  // A file, on hugetlbfs too. One that exists is taken with what it holds, if
-  // it has that size or no size yet.
+  // A file, on hugetlbfs too. As Shm() for the rest. Errors: InvalidArgument
+  // for what is no regular file; a pipe or device is not waited for.
   static absl::StatusOr<MemoryObject> File(const std::string& path,
                                            uint64_t size);
 
@@ -77,7 +81,8 @@ class MemoryObject {
   static absl::StatusOr<MemoryObject> Adopt(UniqueFd fd,
                                             std::optional<uint64_t> size = {});
 
-  // The whole object, shared, cached as any memory (write-back).
+  // The whole object, shared, cached as any memory (write-back). Errors: what
+  // the kernel says, as ResourceExhausted when it lacks huge pages.
   absl::StatusOr<MappedMemory> Map() const;
 
   int fd() const { return fd_.get(); }
@@ -89,7 +94,12 @@ class MemoryObject {
   bool created() const { return created_; }
 
  private:
-  MemoryObject(UniqueFd fd, uint64_t size, bool created);
+  MemoryObject(UniqueFd fd, const struct stat& status, bool created);
+
+  // Takes the object that a name stands for, or makes it.
+  static absl::StatusOr<MemoryObject> Named(
+      absl::FunctionRef<int(int flags)> open, absl::FunctionRef<void()> unlink,
+      uint64_t size, absl::string_view name);
 
   UniqueFd fd_;
   uint64_t size_;

@@ -33,8 +33,10 @@ namespace ivshmem::unix_socket {
 absl::StatusOr<UniqueFd> Connect(const std::string& path,
                                  const std::optional<std::string>& own_name);
 
-// Listens at `path`, which must not exist; its file has permission bits `mode`
-// from the first moment on.
+// Listens at `path`, which must not exist (AlreadyExists). Its file never has
+// more permission bits than `mode`, and exactly these, whatever the umask, from
+// before the first connection. Needs /proc where the umask takes bits of
+// `mode`.
 absl::StatusOr<UniqueFd> Listen(const std::string& path, mode_t mode);
 
 // The next connection; an invalid descriptor when none waits (or it has gone
@@ -59,8 +61,9 @@ enum class Condition : uint8_t {
   kWouldBlock,
   // The other side has closed.
   kClosed,
-  // ETOOMANYREFS: the user has as many descriptors under way as the kernel
-  // allows. The socket's own state says nothing of when that ends: try later.
+  // The user has as many descriptors under way as the kernel allows
+  // (ETOOMANYREFS), or the kernel has no memory for the message now (ENOBUFS,
+  // ENOMEM). The socket's own state says nothing of when that ends: try later.
   kTooManyInFlight,
 };
 
@@ -70,9 +73,10 @@ struct Received {
   std::vector<UniqueFd> fds;
 };
 
-// Reads at most `buffer.size()` bytes with the descriptors beside them, at most
-// 8 (the kernel closes further ones; see `fds.size()`: 8 are more than any
-// message has). Errors: what the kernel says.
+// Reads at most `buffer.size()` bytes, which is not 0, with the descriptors
+// beside them, at most 8 (the kernel closes further ones: 8 are more than any
+// message has, so nobody takes what is left for a message; it also closes what
+// this process may not open, at its limit). Errors: what the kernel says.
 absl::StatusOr<Received> Receive(int socket, absl::Span<uint8_t> buffer);
 
 // A message of the ivshmem protocol: `fd` is -1 for none, and stays the
@@ -85,8 +89,8 @@ struct Message {
 struct SendResult {
   Condition condition = Condition::kOk;  // Why it ended before all were sent.
   size_t messages = 0;                   // Sent whole.
-  // Bytes of the message after these that went out too, its descriptor with
-  // them: what follows goes without it. Linux does not split so little, but
+  // Bytes of the message after these that have gone out, its descriptor with
+  // them: the `skip` of the next call. Linux does not split so little, but
   // nothing says that it may not.
   size_t bytes = 0;
 };
@@ -96,8 +100,10 @@ inline constexpr size_t kMaxBatch = 64;
 
 // Sends messages, each by itself (a receiver that reads 8 bytes at a time must
 // find its descriptor with them), as many as possible in one system call.
-// `skip` is the number of bytes of the first that went out before. Never raises
-// SIGPIPE. Errors: what the kernel says.
+// `skip` is the number of bytes of the first that went out before, less than 8.
+// Sends kMaxBatch at most. Never raises SIGPIPE. Errors: what the kernel says,
+// if it says it of the first message; later ones end the call with kOk, and the
+// next call begins with the one that failed.
 absl::StatusOr<SendResult> SendMessages(int socket,
                                         absl::Span<const Message> messages,
                                         size_t skip = 0);

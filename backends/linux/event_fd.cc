@@ -1,0 +1,86 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "backends/linux/event_fd.h"
+
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "absl/memory/memory.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
+
+namespace ivshmem {
+namespace {
+
+// The kernel's name for what `fd` is; "" without /proc.
+std::string KindOf(int fd) {
+  char target[64];
+  const ssize_t length = readlink(
+      absl::StrFormat("/proc/self/fd/%d", fd).c_str(), target, sizeof(target));
+  return length < 0 ? "" : std::string(target, length);
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<EventFd>> EventFd::Create() {
+  UniqueFd fd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  if (!fd.valid()) return absl::ErrnoToStatus(errno, "new eventfd");
+  return absl::WrapUnique(new EventFd(std::move(fd)));
+}
+
+absl::StatusOr<std::shared_ptr<EventFd>> EventFd::Adopt(UniqueFd fd) {
+  struct stat status;
+  if (fstat(fd.get(), &status) != 0) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "event: expected an eventfd, got descriptor %d, which is not open",
+        fd.get()));
+  }
+  std::string kind = KindOf(fd.get());
+  bool is_eventfd = kind == "anon_inode:[eventfd]";
+  if (kind.empty()) {
+    // Of all that has no type a write at least waits for nobody once it is
+    // non-blocking.
+    kind = absl::StrFormat("mode %o", status.st_mode);
+    is_eventfd = (status.st_mode & S_IFMT) == 0;
+  }
+  if (!is_eventfd) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("event: expected an eventfd, got %s", kind));
+  }
+  const int flags = fcntl(fd.get(), F_GETFL);
+  if (flags < 0 || fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) != 0 ||
+      fcntl(fd.get(), F_SETFD, FD_CLOEXEC) != 0) {
+    return absl::ErrnoToStatus(errno, "event: set O_NONBLOCK, FD_CLOEXEC");
+  }
+  return absl::WrapUnique(new EventFd(std::move(fd)));
+}
+
+Notifier::Outcome EventFd::Signal() noexcept {
+  const uint64_t one = 1;
+  ssize_t written;
+  do {
+    written = write(fd_.get(), &one, sizeof(one));
+  } while (written < 0 && errno == EINTR);
+  if (written == sizeof(one)) return Outcome::kSignalled;
+  return written < 0 && errno == EAGAIN ? Outcome::kFull : Outcome::kFailed;
+}
+
+bool EventFd::Drain() noexcept {
+  uint64_t signals;
+  ssize_t got;
+  do {
+    got = read(fd_.get(), &signals, sizeof(signals));
+  } while (got < 0 && errno == EINTR);
+  return got == sizeof(signals);
+}
+
+}  // namespace ivshmem

@@ -1,0 +1,60 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "backends/linux/loop_thread.h"
+
+#include <pthread.h>
+#include <signal.h>  // NOLINT(modernize-deprecated-headers): sigset_t.
+
+#include <string>
+#include <utility>
+
+#include "absl/memory/memory.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+
+namespace ivshmem {
+namespace {
+
+// A fault is of the thread that makes it, and cannot be anybody else's.
+constexpr int kFaults[] = {SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<LoopThread>> LoopThread::Start(
+    absl::string_view name) {
+  auto loop = EventLoop::Create();
+  if (!loop.ok()) return loop.status();
+  auto thread = absl::WrapUnique(new LoopThread(*std::move(loop)));
+
+  // The thread begins with the mask of who starts it.
+  sigset_t blocked;
+  sigfillset(&blocked);
+  for (const int fault : kFaults) sigdelset(&blocked, fault);
+  sigset_t before;
+  pthread_sigmask(SIG_SETMASK, &blocked, &before);
+  const int error = pthread_create(&thread->thread_, nullptr, &LoopThread::Main,
+                                   thread.get());
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (error != 0) return absl::ErrnoToStatus(error, "new thread");
+  thread->started_ = true;
+  pthread_setname_np(thread->thread_, std::string(name.substr(0, 15)).c_str());
+  return thread;
+}
+
+LoopThread::LoopThread(std::unique_ptr<EventLoop> loop)
+    : loop_(std::move(loop)) {}
+
+LoopThread::~LoopThread() {
+  if (!started_) return;
+  loop_->Run([this] { stop_ = true; });
+  pthread_join(thread_, nullptr);
+}
+
+void* LoopThread::Main(void* self) {
+  auto* thread = static_cast<LoopThread*>(self);
+  while (!thread->stop_) thread->loop_->Dispatch(absl::InfiniteDuration());
+  return nullptr;
+}
+
+}  // namespace ivshmem
