@@ -136,8 +136,8 @@ bool EventLoop::RunSource(uint64_t number, uint32_t events) {
     runner_ = std::this_thread::get_id();
   }
   const bool ran = source->ready(events);
-  source
-      .reset();  // What the handler holds goes before who waits for it goes on.
+  // What the handler holds goes before who waits for it goes on.
+  source.reset();
   absl::MutexLock lock(&mutex_);
   running_ = kWake;
   return ran;
@@ -206,7 +206,10 @@ absl::StatusOr<uint64_t> EventLoop::Add(int fd, uint32_t events,
 
 void EventLoop::Change(uint64_t number, uint32_t events) {
   absl::MutexLock lock(&mutex_);
-  Source& source = *sources_.at(number);
+  const auto it = sources_.find(number);
+  // The handler changes what another thread is destroying, and waits for.
+  if (it == sources_.end()) return;
+  Source& source = *it->second;
   source.events = events & kSelectable;
   epoll_event event = {.events = source.events, .data = {.u64 = number}};
   epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, source.fd, &event);

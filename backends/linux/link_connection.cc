@@ -71,7 +71,6 @@ absl::StatusOr<bool> LinkConnection::ReadOnce() {
   }
 
   absl::Status result;
-  const bool was_joined = client_.joined();
   reader_.Feed(absl::MakeConstSpan(buffer).first(received->bytes),
                std::move(received->fds),
                [&](protocol::MessageReader<UniqueFd>::Message message) {
@@ -86,7 +85,7 @@ absl::StatusOr<bool> LinkConnection::ReadOnce() {
                  result = receiver_.OnMessage(*event, std::move(fd));
                });
   if (!result.ok()) return result;
-  if (client_.joined() && !was_joined) deadline_->Clear();
+  if (client_.joined()) deadline_.reset();
   return true;
 }
 
@@ -99,7 +98,7 @@ void LinkConnection::OnDeadline(absl::Duration deadline) {
 
 void LinkConnection::End(const absl::Status& why) {
   watch_->SetEvents(0);
-  deadline_->Clear();
+  if (deadline_ != nullptr) deadline_->Clear();
   receiver_.OnEnd(
       absl::Status(why.code(), absl::StrCat(path_, ": ", why.message())));
 }
