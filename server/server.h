@@ -1,0 +1,108 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef IVSHMEM_SERVER_SERVER_H_
+#define IVSHMEM_SERVER_SERVER_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "backends/linux/event_loop.h"
+#include "backends/linux/unique_fd.h"
+#include "core/doorbell.h"
+#include "core/protocol/id_pool.h"
+#include "core/protocol/roster.h"
+#include "server/acceptor.h"
+#include "server/access.h"
+#include "server/client.h"
+#include "server/delivery.h"
+#include "server/events.h"
+#include "server/stall_watch.h"
+#include "server/status.h"
+
+namespace ivshmem::server {
+
+// An ivshmem server: hands out ids, the memory and everybody's events to the
+// clients of a listening socket (specification, "The ivshmem Client-Server
+// Protocol"). Gives the lowest id that is free, and to a client that is known
+// again the one that it had.
+//
+// Nothing that a client does or leaves undone blocks the server or makes
+// another client wait; each costs it one descriptor and one for each vector,
+// and memory that does not grow with what the others do.
+//
+// Threading: the loop's thread.
+class Server {
+ public:
+  using Holdings = std::vector<protocol::IdPool::Holding>;
+
+  struct Options {
+    int vectors = 1;       // Of each client: 1..kMaxVectors.
+    int max_peers = 1024;  // 1..kMaxPeers; ids are below it.
+    AccessList access;
+    // How long a client may be owed messages and read none. Positive.
+    absl::Duration stall_timeout = absl::Seconds(30);
+    // How long the id of a client that may be known again is kept for it.
+    absl::Duration keep_ids = absl::Seconds(60);
+    // Ids that clients had before a restart. Kept for as long; what does not
+    // fit is left out.
+    Holdings holdings;
+    // Keeps what a restarted server needs as `holdings`. Called before a client
+    // is sent the first byte, once for all that came in one turn of the loop.
+    // An error is trouble for `events`; the next change is another try. Null
+    // where nothing is to be kept.
+    absl::AnyInvocable<absl::Status(const Holdings&)> save;
+  };
+
+  // Accepts connections of the listening socket `listener` from now on; each
+  // gets the descriptor `memory`. Both are the caller's, as is `events` (which
+  // may be null), and outlive the server. Errors: InvalidArgument for options
+  // out of range; what the kernel says.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(EventLoop& loop,
+                                                       int listener, int memory,
+                                                       Options options,
+                                                       ServerEvents* events);
+  // Closes all connections.
+  ~Server();
+
+  // What is so now. Takes time with the square of the number of peers, about a
+  // millisecond for 300.
+  Status status() const;
+
+  // Saves the holdings now, whether they changed or not.
+  absl::Status Save();
+
+ private:
+  Server(EventLoop& loop, Options options, ServerEvents* events);
+
+  void Connected(UniqueFd connection);
+  void Admit(UniqueFd connection, const unix_socket::Credentials& who);
+  void Refuse(const unix_socket::Credentials& who, Refusal why);
+  void OnReady(PeerId peer, uint32_t ready);
+  void Remove(PeerId peer, Departure why);
+  void OnTrouble(const absl::Status& trouble);
+  void SaveIfChanged();
+
+  EventLoop& loop_;
+  Options options_;
+  ServerEvents* const events_;
+  const absl::Time started_;
+  protocol::Roster roster_;
+  protocol::IdPool ids_;
+  Clients clients_;
+  Counts counts_;
+  bool holdings_changed_ = false;
+  std::unique_ptr<Delivery> delivery_;
+  std::unique_ptr<StallWatch> stall_watch_;
+  std::unique_ptr<Acceptor> acceptor_;
+};
+
+}  // namespace ivshmem::server
+
+#endif  // IVSHMEM_SERVER_SERVER_H_
