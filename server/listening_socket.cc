@@ -112,9 +112,9 @@ int Option(int socket, int option) {
 absl::StatusOr<ListeningSocket> ListeningSocket::Listen(const std::string& path,
                                                         mode_t mode) {
   if (!AddressOf(path).has_value() || path.empty()) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "socket path: expected 1 to %d bytes, got %d: '%s'",
-        sizeof(sockaddr_un::sun_path) - 1, path.size(), path));
+    return absl::InvalidArgumentError(
+        absl::StrFormat("socket path: expected 1 to %d bytes, got %d: '%s'",
+                        sizeof(sockaddr_un::sun_path) - 1, path.size(), path));
   }
   absl::StatusOr<UniqueFd> lock = Lock(LockPath(path));
   if (!lock.ok()) return lock.status();

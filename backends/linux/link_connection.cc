@@ -30,14 +30,20 @@ absl::StatusOr<std::unique_ptr<LinkConnection>> LinkConnection::Open(
   LinkConnection* self = connection.get();
 
   absl::StatusOr<std::unique_ptr<EventLoop::Timer>> timer =
-      loop.NewTimer([self, deadline] { self->OnDeadline(deadline); });
+      loop.NewTimer([self, deadline] {
+        self->self_.With([deadline](LinkConnection& connection) {
+          connection.OnDeadline(deadline);
+        });
+      });
   if (!timer.ok()) return timer.status();
   connection->deadline_ = *std::move(timer);
   connection->deadline_->Set(deadline);
 
   absl::StatusOr<std::unique_ptr<EventLoop::Watch>> watch =
-      loop.NewWatch(connection->socket_.get(), EPOLLIN,
-                    [self](uint32_t) { self->OnReady(); });
+      loop.NewWatch(connection->socket_.get(), EPOLLIN, [self](uint32_t) {
+        self->self_.With(
+            [](LinkConnection& connection) { connection.OnReady(); });
+      });
   if (!watch.ok()) return watch.status();
   connection->watch_ = *std::move(watch);
   return connection;
@@ -46,6 +52,9 @@ absl::StatusOr<std::unique_ptr<LinkConnection>> LinkConnection::Open(
 LinkConnection::LinkConnection(std::string path, UniqueFd socket,
                                Receiver& receiver)
     : path_(std::move(path)), socket_(std::move(socket)), receiver_(receiver) {}
+
+// Both handlers use watch and timer: neither may be left when one goes.
+LinkConnection::~LinkConnection() { self_.Revoke(); }
 
 void LinkConnection::OnReady() {
   for (int i = 0; i < kMessagesPerTurn; ++i) {

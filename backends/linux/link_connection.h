@@ -15,12 +15,15 @@
 #include "backends/linux/unique_fd.h"
 #include "core/protocol/client.h"
 #include "core/protocol/message_reader.h"
+#include "core/revocable.h"
 
 namespace ivshmem {
 
 // One connection to a server, from connect() to its end.
 //
-// Threading: the loop's thread, or before the loop runs.
+// Threading: opened on the loop's thread, or before the loop runs; destroyed
+// from any thread, also from inside OnEnd(). No call of the receiver is under
+// way on another thread afterwards.
 class LinkConnection {
  public:
   class Receiver {
@@ -40,6 +43,7 @@ class LinkConnection {
       EventLoop& loop, const std::string& path,
       const std::optional<std::string>& own_name, absl::Duration deadline,
       Receiver& receiver);
+  ~LinkConnection();
 
  private:
   // How many messages one turn of the loop takes, so that a server that never
@@ -59,8 +63,9 @@ class LinkConnection {
   Receiver& receiver_;
   protocol::MessageReader<UniqueFd> reader_;
   protocol::Client client_;
+  Revocable<LinkConnection> self_{*this};
   std::unique_ptr<EventLoop::Watch> watch_;
-  std::unique_ptr<EventLoop::Timer> deadline_;
+  std::unique_ptr<EventLoop::Timer> deadline_;  // Null once joined.
 };
 
 }  // namespace ivshmem
