@@ -73,6 +73,15 @@ proto_lang_toolchain(
 )
 """
 
+# clang's own header; g++ builds it as well.
+_FUZZED_DATA_PROVIDER = """
+cc_library(
+    name = "fuzzed_data_provider",
+    hdrs = ["fuzzer/FuzzedDataProvider.h"],
+    includes = ["."],
+)
+"""
+
 def _system_library(name, **kwargs):
     if not native.existing_rule(name):
         system_library_repository(name = name, **kwargs)
@@ -112,3 +121,11 @@ def ivshmem_dependencies():
         },
     )
     _system_library("unicorn", libraries = {":unicorn": ["unicorn"]})
+    _system_library(
+        "libfuzzer",
+        libraries = {},
+        build_file_content = _FUZZED_DATA_PROVIDER,
+        symlinks = {
+            "fuzzer/FuzzedDataProvider.h": "/usr/lib/clang/14/include/fuzzer/FuzzedDataProvider.h",
+        },
+    )
