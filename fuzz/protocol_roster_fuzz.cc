@@ -20,7 +20,7 @@ namespace ivshmem::protocol {
 namespace {
 
 constexpr PeerId kIds[] = {0, 1, 2, 3, 63, 64, 255, 65535};
-constexpr int kMostSteps = 400;
+constexpr int kMostSteps = 150;
 
 void Do(RosterModel& model, const RosterStep& step) {
   const absl::Status status = model.Do(step);
