@@ -34,8 +34,9 @@ bool SameFile(const struct stat& a, const struct stat& b) {
   return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
-// Locks the file at `path`, which is made if there is none.
-absl::StatusOr<UniqueFd> Lock(const std::string& path) {
+// Locks the file beside the socket, which is made if there is none.
+absl::StatusOr<UniqueFd> LockFor(const std::string& socket_path) {
+  const std::string path = LockPath(socket_path);
   for (int i = 0; i < kTries; ++i) {
     UniqueFd fd(
         open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
@@ -43,7 +44,8 @@ absl::StatusOr<UniqueFd> Lock(const std::string& path) {
     if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
       if (errno != EWOULDBLOCK) return absl::ErrnoToStatus(errno, path);
       return absl::AlreadyExistsError(
-          absl::StrCat(path, ": another server has it locked"));
+          absl::StrFormat("%s: another server serves it (it has locked %s)",
+                          socket_path, path));
     }
     // Who held it before removes the file, and another may have made it anew:
     // only the lock of the file that is there now counts.
@@ -116,7 +118,7 @@ absl::StatusOr<ListeningSocket> ListeningSocket::Listen(const std::string& path,
         absl::StrFormat("socket path: expected 1 to %d bytes, got %d: '%s'",
                         sizeof(sockaddr_un::sun_path) - 1, path.size(), path));
   }
-  absl::StatusOr<UniqueFd> lock = Lock(LockPath(path));
+  absl::StatusOr<UniqueFd> lock = LockFor(path);
   if (!lock.ok()) return lock.status();
   ListeningSocket listening;
   listening.lock_ = *std::move(lock);

@@ -16,6 +16,7 @@ namespace ivshmem::tool {
 using Work = std::function<absl::Status()>;
 
 // Each adds its subcommand, which sets `work` when it is chosen.
+void AddServer(CLI::App& app, Work& work);
 void AddPeers(CLI::App& app, Work& work);
 void AddInfo(CLI::App& app, Work& work);
 void AddRing(CLI::App& app, Work& work);

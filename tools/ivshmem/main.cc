@@ -44,6 +44,7 @@ int Run(int argc, char** argv) {
   app.footer(
       "'ivshmem COMMAND --help' shows a command's options and examples.");
   Work work;
+  AddServer(app, work);
   AddPeers(app, work);
   AddInfo(app, work);
   AddRing(app, work);
