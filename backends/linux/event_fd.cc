@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -76,9 +77,14 @@ Notifier::Outcome EventFd::Signal() noexcept {
 
 bool EventFd::Drain() noexcept {
   uint64_t signals;
+  iovec data = {.iov_base = &signals, .iov_len = sizeof(signals)};
   ssize_t got;
   do {
-    got = read(fd_.get(), &signals, sizeof(signals));
+    // Does not wait, whatever the shared flag says: QEMU clears it in each
+    // event that it receives, and sets it again in those that it keeps.
+    got = preadv2(fd_.get(), &data, 1, -1, RWF_NOWAIT);
+    // Linux before 5.8.
+    if (got < 0 && errno == EOPNOTSUPP) got = readv(fd_.get(), &data, 1);
   } while (got < 0 && errno == EINTR);
   return got == sizeof(signals);
 }

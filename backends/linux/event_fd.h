@@ -36,7 +36,7 @@ class EventFd : public Notifier {
   int fd() const { return fd_.get(); }
 
   // Takes all signals at once, as a peer's interrupt: returns whether there
-  // were any.
+  // were any. Does not wait, even if a peer has cleared O_NONBLOCK.
   bool Drain() noexcept;
 
  private:

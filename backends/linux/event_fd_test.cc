@@ -81,6 +81,16 @@ TEST_F(EventFdTest, DrainTakesAll) {
   EXPECT_EQ(TakeCount(event_->fd()), 0U);
 }
 
+// Whoever shares the event can clear O_NONBLOCK, and QEMU does. Drain does not
+// wait (this test would not end).
+TEST_F(EventFdTest, DrainNeverWaits) {
+  ASSERT_EQ(fcntl(event_->fd(), F_SETFL, 0), 0);
+  EXPECT_FALSE(event_->Drain());
+  event_->Signal();
+  EXPECT_TRUE(event_->Drain());
+  EXPECT_FALSE(event_->Drain());
+}
+
 // At the counter's limit a signal says so and does not block, and what waits
 // there stays; afterwards it works again.
 TEST_F(EventFdTest, FullAtTheLimit) {
