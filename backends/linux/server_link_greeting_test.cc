@@ -16,7 +16,6 @@ namespace ivshmem {
 namespace {
 
 using testing::AllOf;
-using testing::ElementsAre;
 using testing::HasSubstr;
 
 class ServerLinkGreeting : public LinkTest {
