@@ -114,6 +114,17 @@ TEST(IdPoolTest, TheFirstToEndGivesWay) {
   EXPECT_EQ(pool.Take("cid", At(0)), 1);
 }
 
+// An owner whose keeping ended is a new one, with an id of its own again.
+TEST(IdPoolTest, AnOwnerThatGaveWayIsKeptForAgain) {
+  IdPool pool(1);
+  pool.Take("ann", At(0));
+  pool.Release(0, At(9));
+  pool.Take("", At(0));
+  pool.Release(0, At(9));
+  EXPECT_EQ(pool.Take("ann", At(0)), 0);
+  EXPECT_EQ(pool.Holdings(At(0)), (Holdings{{0, "ann"}}));
+}
+
 // To keep an id is a courtesy: as long as an id is free, it is not ended.
 TEST(IdPoolTest, KeptAsLongAsAnIdIsFree) {
   IdPool pool(2);

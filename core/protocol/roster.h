@@ -4,6 +4,7 @@
 #ifndef IVSHMEM_CORE_PROTOCOL_ROSTER_H_
 #define IVSHMEM_CORE_PROTOCOL_ROSTER_H_
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -77,7 +78,10 @@ class Roster {
 
   // How many ids are kept in mind: those that are there, and those that are
   // gone while a client was told of them and not yet that they are gone.
-  size_t remembered() const { return changes_.size(); }
+  size_t remembered() const {
+    assert(ids_.size() == changes_.size());
+    return ids_.size();
+  }
 
  private:
   using Serial = uint64_t;

@@ -320,6 +320,19 @@ TEST(RosterTest, TheGoneAreForgotten) {
   EXPECT_EQ(roster.remembered(), 2u);
 }
 
+// Who was told to nobody is forgotten at once.
+TEST(RosterTest, WhoWasNeverToldIsForgotten) {
+  Roster roster(1);
+  roster.Join(1);
+  Send(roster, 1);
+  roster.Join(2);
+  EXPECT_EQ(roster.remembered(), 2u);
+  roster.Leave(2);
+  EXPECT_EQ(roster.remembered(), 1u);
+  roster.Leave(1);  // Which was told of itself.
+  EXPECT_EQ(roster.remembered(), 0u);
+}
+
 // However long a client reads nothing, it costs as much as there are ids.
 TEST(RosterTest, ASlowClientCostsABit) {
   Roster roster(8);
