@@ -49,15 +49,15 @@ class User {
     stream_.insert(stream_.end(), piece.begin(), piece.end());
     std::vector<Token> tokens;
     for (size_t i = 0; i < handles; ++i) tokens.emplace_back(i, &living_);
-    in_reader_ += handles;
-    reader_.Feed(piece, std::move(tokens), [&](auto message) {
-      in_reader_ -= message.handles.size();
-      Take(std::move(message));
-    });
+    // They belong to the message of the piece's last byte.
+    handles_of_[(stream_.size() - (piece.empty() ? 0 : 1)) / 8] += handles;
+    reader_.Feed(piece, std::move(tokens),
+                 [&](auto message) { Take(std::move(message)); });
     Require(reader_.missing() == 8 - stream_.size() % 8, "missing()");
     Require(stream_.size() / 8 == messages_,
             "a message is given when complete");
-    Require(living_ == static_cast<int>(in_reader_ + Kept()),
+    const size_t waiting = handles_of_[messages_];
+    Require(living_ == static_cast<int>(waiting + Kept()),
             "no handle is lost or kept");
   }
 
@@ -68,10 +68,12 @@ class User {
 
   void Take(MessageReader<Token>::Message message) {
     MessageBytes bytes;
-    std::copy_n(stream_.begin() + 8 * messages_++, 8, bytes.begin());
+    std::copy_n(stream_.begin() + 8 * messages_, 8, bytes.begin());
     Require(message.number == Decode(bytes), "the message of these bytes");
-
     const size_t handles = message.handles.size();
+    Require(handles == handles_of_[messages_], "the handles of these bytes");
+    ++messages_;
+
     const auto event = client_.OnMessage(message.number, handles);
     if (!broken_.ok()) {
       Require(event.status() == broken_, "an error is final");
@@ -149,7 +151,7 @@ class User {
   Client client_;
   std::vector<uint8_t> stream_;
   size_t messages_ = 0;
-  size_t in_reader_ = 0;
+  std::map<size_t, size_t> handles_of_;  // By the message's index.
   absl::Status broken_;
   bool version_ = false;
   std::optional<PeerId> id_;
