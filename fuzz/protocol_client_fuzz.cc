@@ -68,7 +68,7 @@ class User {
 
   void Take(MessageReader<Token>::Message message) {
     MessageBytes bytes;
-    std::copy_n(stream_.begin() + 8 * messages_, 8, bytes.begin());
+    std::copy_n(stream_.data() + 8 * messages_, 8, bytes.begin());
     Require(message.number == Decode(bytes), "the message of these bytes");
     const size_t handles = message.handles.size();
     Require(handles == handles_of_[messages_], "the handles of these bytes");

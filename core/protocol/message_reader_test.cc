@@ -60,7 +60,7 @@ class MessageReaderTest : public ::testing::Test {
   std::vector<Taken> Feed(absl::Span<const uint8_t> piece,
                           const std::vector<int>& handles = {}) {
     std::vector<Taken> all;
-    reader_.Feed(piece, Tokens(handles), [&](Reader::Message message) {
+    reader_.Feed(piece, Tokens(handles), [&](const Reader::Message& message) {
       Taken taken{message.number, {}};
       for (const Token& token : message.handles) {
         taken.tokens.push_back(token.number());
@@ -199,7 +199,8 @@ TEST(MessageReaderLifetimeTest, HeldHandlesGoWithTheReader) {
     std::vector<Token> handles;
     handles.emplace_back(1, &living);
     const std::vector<uint8_t> bytes(7);
-    reader.Feed(bytes, std::move(handles), [](Reader::Message) { FAIL(); });
+    reader.Feed(bytes, std::move(handles),
+                [](const Reader::Message&) { FAIL(); });
     EXPECT_EQ(living, 1);
   }
   EXPECT_EQ(living, 0);
@@ -238,7 +239,7 @@ RC_GTEST_FIXTURE_PROP(MessageReaderTest, AnyPieces,
   Messages expected;
   for (size_t i = 0; i < stream.size() / 8; ++i) {
     MessageBytes bytes;
-    std::copy_n(stream.begin() + 8 * i, 8, bytes.begin());
+    std::copy_n(stream.data() + 8 * i, 8, bytes.begin());
     expected.push_back({Decode(bytes), handles_of[i]});
   }
   RC_ASSERT(taken == expected);

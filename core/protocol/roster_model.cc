@@ -153,7 +153,7 @@ absl::Status RosterModel::Send(PeerId id, size_t room, size_t sent) {
   }
   roster_.Sent(id, sent);
   for (size_t i = 0; i < std::min(sent, owed.size()); ++i) {
-    const absl::Status read = Read(id, views_.at(id), owed[i]);
+    absl::Status read = Read(id, views_.at(id), owed[i]);
     if (!read.ok()) return read;
   }
   return absl::OkStatus();

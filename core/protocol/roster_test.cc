@@ -46,7 +46,7 @@ std::string Peek(Roster& roster, PeerId client, size_t room = 100) {
 
 // As Peek(), of messages which are sent.
 std::string Send(Roster& roster, PeerId client, size_t room = 100) {
-  const std::string text = Peek(roster, client, room);
+  std::string text = Peek(roster, client, room);
   roster.Sent(client, room);
   return text;
 }
