@@ -5,36 +5,14 @@
 
 #include <algorithm>
 #include <set>
-#include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
 #include "absl/types/span.h"
-#include "core/protocol/message.h"
+#include "core/protocol/roster_text.h"
 
 namespace ivshmem::protocol {
 namespace {
-
-// As "0", "-1 memory" and "3 vector 1".
-std::string Text(const Outgoing& message) {
-  switch (message.handle) {
-    case Outgoing::Handle::kNone:
-      break;
-    case Outgoing::Handle::kMemory:
-      return absl::StrFormat("%d memory", message.number);
-    case Outgoing::Handle::kVector:
-      return absl::StrFormat("%d vector %d", message.number, message.vector);
-  }
-  return absl::StrFormat("%d", message.number);
-}
-
-std::string Text(absl::Span<const Outgoing> messages) {
-  return absl::StrJoin(messages, ", ",
-                       [](std::string* out, const Outgoing& message) {
-                         out->append(Text(message));
-                       });
-}
 
 template <typename Value>
 absl::Status Same(const char* what, PeerId id, const Value& expected,
@@ -195,7 +173,7 @@ absl::Status RosterModel::Read(PeerId id, View& view, const Outgoing& message) {
   };
   if (read()) return absl::OkStatus();
   return absl::InternalError(
-      absl::StrFormat("client %d is sent %s", id, Text(message)));
+      absl::StrFormat("client %d is sent %s", id, Text({message})));
 }
 
 absl::Status RosterModel::Settle() {
