@@ -31,6 +31,10 @@ constexpr uint64_t kWake = 0;
 constexpr uint32_t kSelectable = EPOLLIN | EPOLLOUT;
 constexpr uint32_t kAlwaysTold = EPOLLHUP | EPOLLERR;
 
+// What epoll is told to wait for. It tells EPOLLHUP and EPOLLERR in any case:
+// with nothing to wait for only when they come, not for as long as they last.
+uint32_t Wanted(uint32_t events) { return events != 0 ? events : EPOLLET; }
+
 // Rounded up: rounded down, the last of a wait would be spent spinning.
 int Milliseconds(absl::Duration wait) {
   if (wait == absl::InfiniteDuration()) return -1;
@@ -129,6 +133,7 @@ bool EventLoop::RunSource(uint64_t number, uint32_t events) {
     const auto it = sources_.find(number);
     if (it == sources_.end()) return false;
     // A handler before this one may have changed what is waited for.
+    if (it->second->events == 0) return false;
     events &= it->second->events | kAlwaysTold;
     if (events == 0) return false;
     source = it->second;
@@ -195,7 +200,8 @@ absl::StatusOr<uint64_t> EventLoop::Add(int fd, uint32_t events,
       Source{fd, events & kSelectable, std::move(ready)});
   absl::MutexLock lock(&mutex_);
   const uint64_t number = ++last_source_;
-  epoll_event event = {.events = source->events, .data = {.u64 = number}};
+  epoll_event event = {.events = Wanted(source->events),
+                       .data = {.u64 = number}};
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
     return absl::ErrnoToStatus(errno,
                                absl::StrFormat("watch descriptor %d", fd));
@@ -211,7 +217,8 @@ void EventLoop::Change(uint64_t number, uint32_t events) {
   if (it == sources_.end()) return;
   Source& source = *it->second;
   source.events = events & kSelectable;
-  epoll_event event = {.events = source.events, .data = {.u64 = number}};
+  epoll_event event = {.events = Wanted(source.events),
+                       .data = {.u64 = number}};
   epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, source.fd, &event);
 }
 

@@ -39,7 +39,8 @@ class EventLoop : public Executor {
   // destroys it.
   class Watch : public Registration {
    public:
-    // What to wait for from now on, of EPOLLIN and EPOLLOUT; 0 for neither.
+    // What to wait for from now on, of EPOLLIN and EPOLLOUT; other bits are
+    // ignored. While it is 0, nothing is told, EPOLLHUP and EPOLLERR neither.
     virtual void SetEvents(uint32_t events) = 0;
   };
 
@@ -51,8 +52,9 @@ class EventLoop : public Executor {
     virtual void Clear() = 0;
   };
 
-  // Told the descriptor's state: EPOLLIN, EPOLLOUT, EPOLLHUP, EPOLLERR. Told
-  // again at the next Dispatch() while that lasts (level-triggered).
+  // Told the descriptor's state: what it waits for of EPOLLIN and EPOLLOUT, and
+  // EPOLLHUP and EPOLLERR. Told again at the next Dispatch() while that lasts
+  // (level-triggered).
   using Ready = absl::AnyInvocable<void(uint32_t events)>;
 
   // Errors: what the kernel says, as running out of descriptors.
@@ -67,10 +69,13 @@ class EventLoop : public Executor {
   // bounded. Returns early with 0 when a signal came.
   int Dispatch(absl::Duration wait);
 
-  // `fd` stays the caller's, who closes it after the watch.
+  // `fd` stays the caller's, who closes it after the watch. `events` as for
+  // SetEvents(). Errors: what the kernel says, as AlreadyExists for a second
+  // watch of `fd`, PermissionDenied for a file that is always ready.
   absl::StatusOr<std::unique_ptr<Watch>> NewWatch(int fd, uint32_t events,
                                                   Ready ready);
 
+  // Errors: what the kernel says, as running out of descriptors.
   absl::StatusOr<std::unique_ptr<Timer>> NewTimer(
       absl::AnyInvocable<void()> run_out);
 

@@ -267,12 +267,17 @@ absl::StatusOr<Received> Receive(int socket, absl::Span<uint8_t> buffer) {
   do {
     bytes = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
   } while (bytes < 0 && errno == EINTR);
-  if (bytes < 0 && errno == EAGAIN) return Received{Condition::kWouldBlock};
+  if (bytes < 0 && errno == EAGAIN) {
+    return Received{.condition = Condition::kWouldBlock};
+  }
   if (bytes < 0 && errno != ECONNRESET) {
     return absl::ErrnoToStatus(errno, "receive");
   }
-  if (bytes <= 0) return Received{Condition::kClosed};
-  return Received{Condition::kOk, static_cast<size_t>(bytes), TakeFds(message)};
+  if (bytes <= 0) return Received{.condition = Condition::kClosed};
+  return Received{.condition = Condition::kOk,
+                  .bytes = static_cast<size_t>(bytes),
+                  .fds = TakeFds(message),
+                  .fds_lost = (message.msg_flags & MSG_CTRUNC) != 0};
 }
 
 absl::StatusOr<SendResult> SendMessages(int socket,

@@ -71,12 +71,14 @@ struct Received {
   Condition condition = Condition::kOk;
   size_t bytes = 0;
   std::vector<UniqueFd> fds;
+  // More descriptors came: more than 8, or than this process may have open.
+  // They are closed.
+  bool fds_lost = false;
 };
 
 // Reads at most `buffer.size()` bytes, which is not 0, with the descriptors
-// beside them, at most 8 (the kernel closes further ones: 8 are more than any
-// message has, so nobody takes what is left for a message; it also closes what
-// this process may not open, at its limit). Errors: what the kernel says.
+// beside them, at most 8: more than any message has, so that who gets 8 knows
+// that it is none. Errors: what the kernel says.
 absl::StatusOr<Received> Receive(int socket, absl::Span<uint8_t> buffer);
 
 // A message of the ivshmem protocol: `fd` is -1 for none, and stays the
