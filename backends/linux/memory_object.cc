@@ -42,15 +42,15 @@ constexpr unsigned kMfdNoexecSeal = 0x8;
 // remove it.
 constexpr int kTries = 16;
 
-absl::Status CheckSize(uint64_t size, uint64_t page) {
+absl::Status CheckSize(uint64_t size, uint64_t page, absl::string_view name) {
   if (size == 0 || size % page != 0) {
     return absl::InvalidArgumentError(absl::StrFormat(
-        "size: expected a multiple of %d bytes, the object's page, got %d",
-        page, size));
+        "%s: expected a size that is a multiple of %d bytes, its page, got %d",
+        name, page, size));
   }
   if (size > uint64_t{std::numeric_limits<off_t>::max()}) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("size: expected at most %d bytes, got %d",
+        absl::StrFormat("%s: expected a size of at most %d bytes, got %d", name,
                         std::numeric_limits<off_t>::max(), size));
   }
   return absl::OkStatus();
@@ -144,7 +144,7 @@ absl::StatusOr<struct stat> Settle(int fd, uint64_t size,
   struct stat status;
   if (fstat(fd, &status) != 0) return absl::ErrnoToStatus(errno, name);
   absl::Status usable = CheckMemory(status, name);
-  if (usable.ok()) usable = CheckSize(size, PageOf(fd));
+  if (usable.ok()) usable = CheckSize(size, PageOf(fd), name);
   if (usable.ok() && status.st_size == 0) {
     usable = SetSize(fd, size, name);
     // Another who did the same may have come in between.
@@ -190,7 +190,7 @@ absl::StatusOr<MemoryObject> MemoryObject::Memfd(uint64_t size,
         kSmallestHugePage, huge_page));
   }
   const absl::Status checked =
-      CheckSize(size, huge_page != 0 ? huge_page : SmallPage());
+      CheckSize(size, huge_page != 0 ? huge_page : SmallPage(), "memfd");
   if (!checked.ok()) return checked;
 
   unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
@@ -278,7 +278,7 @@ absl::StatusOr<MemoryObject> MemoryObject::Adopt(UniqueFd fd,
         "%s: expected an object open for reading and writing, got flags %#o",
         kName, flags));
   }
-  usable = CheckSize(status.st_size, PageOf(fd.get()));
+  usable = CheckSize(status.st_size, PageOf(fd.get()), kName);
   if (usable.ok() && size.has_value()) {
     usable = CheckExactSize(status, *size, kName);
   }
