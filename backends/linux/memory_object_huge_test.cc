@@ -5,6 +5,7 @@
 // do nothing.
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -32,6 +33,8 @@ using ::testing::HasSubstr;
 constexpr uint64_t kMega = uint64_t{1} << 20;
 constexpr uint64_t kHuge = 2 * kMega;
 constexpr char kSizes[] = "/sys/kernel/mm/hugepages";
+// Of the default size. A sandbox may make /sys read-only.
+constexpr char kNumber[] = "/proc/sys/vm/nr_hugepages";
 constexpr char kPages[] = "/sys/kernel/mm/hugepages/hugepages-2048kB/";
 
 std::optional<int64_t> ReadNumber(const std::string& path) {
@@ -51,24 +54,31 @@ class MemoryObjectHugeTest : public testing::Test {
  protected:
   ~MemoryObjectHugeTest() override {
     if (before_pages_.has_value()) {
-      WriteNumber(absl::StrCat(kPages, "nr_hugepages"), *before_pages_);
+      WriteNumber(kNumber, *before_pages_);
     }
+    lock_.Reset();
     EXPECT_EQ(OpenFds(), before_);
   }
 
   // Whether there are `count` free pages of 2 MiB, and no more.
   bool HaveFree(int64_t count) {
-    const std::string all = absl::StrCat(kPages, "nr_hugepages");
-    const auto number = ReadNumber(all);
+    const auto number = ReadNumber(kNumber);
     const auto free = ReadNumber(absl::StrCat(kPages, "free_hugepages"));
     if (!number.has_value() || !free.has_value()) return false;
-    if (!before_pages_.has_value()) before_pages_ = number;
-    return WriteNumber(all, *number - *free + count) &&
+    if (!before_pages_.has_value()) {
+      // Another of these tests waits until this one has put the number back.
+      lock_.Reset(open(kPages, O_RDONLY | O_CLOEXEC));
+      flock(lock_.get(), LOCK_EX);
+      before_pages_ = ReadNumber(kNumber);
+      return HaveFree(count);
+    }
+    return WriteNumber(kNumber, *number - *free + count) &&
            ReadNumber(absl::StrCat(kPages, "free_hugepages")) == count;
   }
 
   const std::map<int, std::string> before_ = OpenFds();
   std::optional<int64_t> before_pages_;
+  UniqueFd lock_;
 };
 
 // The size of huge pages is a power of two, of at least 64 KiB.
