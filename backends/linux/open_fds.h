@@ -11,14 +11,32 @@
 #include <map>
 #include <string>
 
+#include "absl/base/config.h"
 #include "gtest/gtest.h"
 
+#ifdef ABSL_HAVE_THREAD_SANITIZER
+#include <sanitizer/common_interface_defs.h>
+#endif
+
 namespace ivshmem {
+
+#ifdef ABSL_HAVE_THREAD_SANITIZER
+// TSan opens pipes to a program that reads symbols, whenever it first needs it:
+// it is asked to do so now.
+inline void OpenSanitizersFds() {
+  char symbol[64];
+  __sanitizer_symbolize_pc(reinterpret_cast<void*>(&OpenSanitizersFds), "%f",
+                           symbol, sizeof(symbol));
+}
+#else
+inline void OpenSanitizersFds() {}
+#endif
 
 // This process's open descriptors and what /proc calls the file behind each, as
 // "anon_inode:[eventfd]" or "socket:[1234]". For tests: compare before and
 // after to see that nothing leaks.
 inline std::map<int, std::string> OpenFds() {
+  OpenSanitizersFds();
   std::map<int, std::string> fds;
   DIR* directory = opendir("/proc/self/fd");
   if (directory == nullptr) {

@@ -71,7 +71,7 @@ bool DropPrivileges() {
   if (result->messages != 0) Fail("sent over the limit");
 
   // Messages without descriptors are not limited.
-  result = SendMessages(ends[0], {{{2}}});
+  result = SendMessages(ends[0], {Message{2}});
   if (!result.ok() || result->messages != 1) Fail("limited without descriptor");
 
   // When the other side has read, it goes on.
@@ -81,7 +81,7 @@ bool DropPrivileges() {
         Receive(ends[1], absl::MakeSpan(buffer));
     if (!received.ok() || received->fds.size() != 1) Fail("not received");
   }
-  result = SendMessages(ends[0], {{{1, event.get()}}});
+  result = SendMessages(ends[0], {Message{1, event.get()}});
   if (!result.ok() || result->messages != 1) Fail("still limited");
   std::fprintf(stderr, "as expected\n");
   _exit(0);

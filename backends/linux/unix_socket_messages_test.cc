@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <signal.h>  // NOLINT(modernize-deprecated-headers): sigaction.
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -22,6 +21,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "backends/linux/descriptor_limit.h"
 #include "backends/linux/open_fds.h"
 #include "backends/linux/unique_fd.h"
 #include "backends/linux/unix_socket.h"
@@ -122,7 +122,7 @@ TEST_F(UnixSocketMessagesTest, Numbers) {
     EXPECT_EQ(came, number);
     EXPECT_FALSE(fd.valid());
   }
-  Send({{{.number = 0x0102}}});
+  Send({Message{.number = 0x0102}});
   ReceiveUpTo(8);
   EXPECT_THAT(absl::MakeSpan(buffer_).first(8),
               ElementsAre(2, 1, 0, 0, 0, 0, 0, 0));
@@ -132,12 +132,12 @@ TEST_F(UnixSocketMessagesTest, Numbers) {
 // it is the same file, closed on exec; the sender keeps his.
 TEST_F(UnixSocketMessagesTest, DescriptorsComeWithTheirMessages) {
   const UniqueFd other(open("/dev/null", O_RDONLY | O_CLOEXEC));
-  EXPECT_EQ(Send({{{0, -1},
-                   {1, event_.get()},
-                   {2, -1},
-                   {3, -1},
-                   {4, other.get()},
-                   {5, event_.get()}}})
+  EXPECT_EQ(Send({Message{0, -1},
+                  {1, event_.get()},
+                  {2, -1},
+                  {3, -1},
+                  {4, other.get()},
+                  {5, event_.get()}})
                 .messages,
             6U);
   eventfd_write(event_.get(), 7);
@@ -161,7 +161,7 @@ TEST_F(UnixSocketMessagesTest, DescriptorsComeWithTheirMessages) {
 // So does one whose receiver reads more than a message at a time, up to the
 // next descriptor.
 TEST_F(UnixSocketMessagesTest, ReadsUpToTheNextDescriptor) {
-  Send({{{0, event_.get()}, {1, event_.get()}}});
+  Send({Message{0, event_.get()}, {1, event_.get()}});
   for (int i = 0; i < 2; ++i) {
     const Received received = ReceiveUpTo(100);
     EXPECT_EQ(received.bytes, 8U);
@@ -199,7 +199,7 @@ TEST_F(UnixSocketMessagesTest, Batch) {
 TEST_F(UnixSocketMessagesTest, Skip) {
   constexpr int64_t kNumber = 0x0807060504030201;
   const SendResult result =
-      Send({{{kNumber, event_.get()}, {kNumber, event_.get()}}}, 3);
+      Send({Message{kNumber, event_.get()}, {kNumber, event_.get()}}, 3);
   EXPECT_EQ(result.messages, 2U);
   EXPECT_EQ(result.bytes, 0U);
   const Received rest = ReceiveUpTo(5);
@@ -265,9 +265,9 @@ TEST_F(UnixSocketMessagesTest, SendToClosed) {
 
 // Also to one that has closed without having read everything.
 TEST_F(UnixSocketMessagesTest, SendToClosedThatDidNotRead) {
-  Send({{{0, event_.get()}}});
+  Send({Message{0, event_.get()}});
   client_.Reset();
-  EXPECT_EQ(Send({{{0}}}).condition, Condition::kClosed);
+  EXPECT_EQ(Send({Message{0}}).condition, Condition::kClosed);
 }
 
 // What the kernel says against the first message is an error; against a later
@@ -285,8 +285,8 @@ TEST_F(UnixSocketMessagesTest, SendErrors) {
   EXPECT_EQ(ReceiveMessage().first, 0);
   EXPECT_EQ(ReceiveMessage().first, 1);
   EXPECT_EQ(ReceiveUpTo(8).condition, Condition::kWouldBlock);
-  EXPECT_FALSE(SendMessages(-1, {{{0}}}).ok());
-  EXPECT_FALSE(SendMessages(event_.get(), {{{0}}}).ok());
+  EXPECT_FALSE(SendMessages(-1, {Message{0}}).ok());
+  EXPECT_FALSE(SendMessages(event_.get(), {Message{0}}).ok());
 }
 
 // Nothing to read is no error, and nobody waits.
@@ -313,7 +313,7 @@ TEST_F(UnixSocketMessagesTest, SocketsThatWouldBlock) {
 
 // What was sent before the other side closed is read first.
 TEST_F(UnixSocketMessagesTest, ReceiveFromClosed) {
-  Send({{{5, event_.get()}}});
+  Send({Message{5, event_.get()}});
   server_.Reset();
   EXPECT_EQ(ReceiveMessage().first, 5);
   EXPECT_EQ(ReceiveUpTo(8).condition, Condition::kClosed);
@@ -329,7 +329,7 @@ TEST_F(UnixSocketMessagesTest, ReceiveFromClosedThatDidNotRead) {
 
 // No buffer is an error: nothing read would look like the end.
 TEST_F(UnixSocketMessagesTest, ReceiveErrors) {
-  Send({{{0}}});
+  Send({Message{0}});
   EXPECT_EQ(Receive(client_.get(), {}).status().code(),
             absl::StatusCode::kInvalidArgument);
   EXPECT_FALSE(Receive(-1, absl::MakeSpan(buffer_)).ok());
@@ -360,12 +360,7 @@ TEST_F(UnixSocketMessagesTest, ManyDescriptors) {
 // So are those for which this process has no room.
 TEST_F(UnixSocketMessagesTest, NoRoomForDescriptors) {
   SendFds({event_.get(), event_.get(), event_.get()});
-  std::vector<UniqueFd> hoard;
-  do {
-    hoard.emplace_back(fcntl(event_.get(), F_DUPFD_CLOEXEC, 0));
-  } while (hoard.back().valid());
-  hoard.pop_back();
-  hoard.pop_back();
+  const DescriptorLimit limit(1);
   const Received received = ReceiveUpTo(8);
   EXPECT_EQ(received.bytes, 1U);
   EXPECT_THAT(received.fds, SizeIs(1));
