@@ -198,8 +198,9 @@ absl::StatusOr<MemoryObject> MemoryObject::Memfd(uint64_t size,
     flags |= MFD_HUGETLB | (std::countr_zero(huge_page) << MFD_HUGE_SHIFT);
   }
   UniqueFd fd(memfd_create("ivshmem", flags | kMfdNoexecSeal));
-  if (!fd.valid() && errno == EINVAL)
-    fd = UniqueFd(memfd_create("ivshmem", flags));
+  if (!fd.valid() && errno == EINVAL) {
+    fd.Reset(memfd_create("ivshmem", flags));
+  }
   if (!fd.valid() && huge_page != 0) {
     return absl::ErrnoToStatus(
         errno, absl::StrFormat(

@@ -250,7 +250,8 @@ TEST_F(MemoryObjectTest, OtherSize) {
 // What exists with no size yet (another has just made it) gets its size; it was
 // there before, and stays when something is wrong.
 TEST_F(MemoryObjectTest, NoSizeYet) {
-  UniqueFd(open(path_.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0640));
+  const UniqueFd maker(
+      open(path_.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0640));
   EXPECT_FALSE(MemoryObject::File(path_, kPage + 1).ok());
   EXPECT_EQ(SizeOf(path_), 0);
   const absl::StatusOr<MemoryObject> object = MemoryObject::File(path_, kPage);
