@@ -11,28 +11,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "google/protobuf/io/tokenizer.h"
-#include "google/protobuf/text_format.h"
 #include "proto/config.pb.h"
+#include "proto/text.h"
 
 namespace ivshmem {
 namespace {
-
-// The first complaint of protobuf's parser, with its place counted from 1.
-class FirstError : public google::protobuf::io::ErrorCollector {
- public:
-  void AddError(int line, int column, const std::string& message) override {
-    if (!status_.ok()) return;
-    status_ = absl::InvalidArgumentError(absl::StrFormat(
-        "line %d, column %d: %s", line + 1, column + 1, message));
-  }
-  void AddWarning(int, int, const std::string&) override {}
-
-  const absl::Status& status() const { return status_; }
-
- private:
-  absl::Status status_;
-};
 
 absl::Status Invalid(absl::string_view field, absl::string_view expected,
                      absl::string_view got) {
@@ -238,14 +221,8 @@ absl::Status CheckTogether(const WorldConfig& world) {
 
 absl::StatusOr<WorldConfig> ParseWorld(absl::string_view text) {
   config::World message;
-  FirstError error;
-  google::protobuf::TextFormat::Parser parser;
-  parser.RecordErrorsTo(&error);
-  if (!parser.ParseFromString(std::string(text), &message)) {
-    return error.status().ok()
-               ? absl::InvalidArgumentError("expected a World in text form")
-               : error.status();
-  }
+  const absl::Status parsed = ParseText(text, message);
+  if (!parsed.ok()) return parsed;
   absl::StatusOr<std::vector<RegionConfig>> regions = ReadRegions(message);
   if (!regions.ok()) return regions.status();
   WorldConfig world = {.regions = *std::move(regions), .devices = {}};
