@@ -85,6 +85,7 @@ bool ServerTest::UntilAllKnow(
       if (!client->error().ok() || client->closed()) return false;
       all = all && client->joined() &&
             client->peers().size() == clients.size() &&
+            client->vectors() == clients.size() * vectors_ &&
             std::all_of(
                 client->peers().begin(), client->peers().end(),
                 [&](const auto& peer) { return peer.second == vectors_; });

@@ -51,12 +51,14 @@ void TestClient::Take(protocol::MessageReader<UniqueFd>::Message message) {
     case Kind::kOwnVector: {
       const PeerId peer = event->kind == Kind::kOwnVector ? *id() : event->peer;
       ++peers_[peer];
+      ++known_;
       if (vectors_ == Vectors::kKeep) {
         events_[{peer, event->vector}] = std::move(message.handles[0]);
       }
       break;
     }
     case Kind::kPeerLeft:
+      known_ -= peers_.at(event->peer);
       peers_.erase(event->peer);
       std::erase_if(events_, [&](const auto& entry) {
         return entry.first.first == event->peer;

@@ -4,6 +4,7 @@
 #ifndef IVSHMEM_SERVER_TEST_CLIENT_H_
 #define IVSHMEM_SERVER_TEST_CLIENT_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -42,6 +43,8 @@ class TestClient {
 
   // How many vectors each peer has, this client among them.
   const std::map<PeerId, int>& peers() const { return peers_; }
+  // Of all of them together.
+  size_t vectors() const { return known_; }
   // The event of a peer's vector, or of this client's own.
   int event(PeerId peer, Vector vector) const {
     return events_.at({peer, vector}).get();
@@ -62,6 +65,7 @@ class TestClient {
   protocol::Client protocol_;
   UniqueFd memory_;
   std::map<PeerId, int> peers_;
+  size_t known_ = 0;
   std::map<std::pair<PeerId, Vector>, UniqueFd> events_;
   std::vector<protocol::ClientEvent> told_;
 };
