@@ -120,6 +120,7 @@ def ivshmem_dependencies():
             ":benchmark_main": ["-lbenchmark_main", "benchmark"],
         },
     )
+    _system_library("libsystemd", libraries = {":systemd": ["libsystemd"]})
     _system_library("unicorn", libraries = {":unicorn": ["unicorn"]})
     _system_library(
         "libfuzzer",

@@ -3,6 +3,9 @@
 
 #include "server/memory.h"
 
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -53,6 +56,17 @@ absl::StatusOr<MemoryObject> OpenMemory(const MemorySpec& spec) {
       break;
   }
   return MemoryObject::Memfd(spec.size, spec.huge_page);
+}
+
+void RemoveShm(const MemorySpec& spec, const MemoryObject& object) {
+  if (spec.kind != MemorySpec::Kind::kShm) return;
+  const UniqueFd there(shm_open(spec.name.c_str(), O_RDONLY, 0));
+  struct stat status;
+  if (!there.valid() || fstat(there.get(), &status) != 0) return;
+  if (MemoryObject::Identity{status.st_dev, status.st_ino} ==
+      object.identity()) {
+    shm_unlink(spec.name.c_str());
+  }
 }
 
 }  // namespace ivshmem::server

@@ -38,6 +38,10 @@ uint64_t RoundUpToBar(uint64_t size);
 // one) or the object that exists has another; what the kernel says.
 absl::StatusOr<MemoryObject> OpenMemory(const MemorySpec& spec);
 
+// Removes the name of `object`, if `spec` is POSIX shared memory and the name
+// is still its own.
+void RemoveShm(const MemorySpec& spec, const MemoryObject& object);
+
 }  // namespace ivshmem::server
 
 #endif  // IVSHMEM_SERVER_MEMORY_H_

@@ -19,7 +19,7 @@
 #include "google/protobuf/text_format.h"
 #include "proto/server_state.pb.h"
 #include "proto/text.h"
-#include "server/state_file.h"
+#include "server/whole_file.h"
 
 namespace ivshmem::server {
 namespace {
@@ -210,7 +210,7 @@ absl::StatusOr<std::optional<State>> ReadState(const std::string& path) {
 }
 
 absl::Status WriteState(const std::string& path, const State& state) {
-  return ReplaceFile(path, FormatState(state));
+  return ReplaceFile(path, FormatState(state), 0600);
 }
 
 absl::Status CheckSameServer(const State& saved, const MemorySpec& spec,

@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "tools/ivshmem/command.h"
+#include "tools/ivshmem/event_log.h"
 #include "tools/ivshmem/serve.h"
 #include "tools/ivshmem/server_options.h"
 
@@ -15,6 +16,8 @@ namespace {
 absl::Status Server(const ServerFlags& flags) {
   absl::StatusOr<ServerOptions> options = Understand(flags);
   if (!options.ok()) return options.status();
+  if (!options->notice.empty()) Say(options->notice);
+  if (options->check) return absl::OkStatus();
   return Serve(*options);
 }
 

@@ -1,8 +1,10 @@
 // Copyright 2026 The ivshmem Authors
 // SPDX-License-Identifier: Apache-2.0
 
-#ifndef IVSHMEM_SERVER_STATE_FILE_H_
-#define IVSHMEM_SERVER_STATE_FILE_H_
+#ifndef IVSHMEM_SERVER_WHOLE_FILE_H_
+#define IVSHMEM_SERVER_WHOLE_FILE_H_
+
+#include <sys/types.h>
 
 #include <cstddef>
 #include <optional>
@@ -20,10 +22,11 @@ namespace ivshmem::server {
 absl::StatusOr<std::optional<std::string>> ReadFile(const std::string& path,
                                                     size_t most);
 
-// Puts `content` in the place of the file, or makes it, for its owner alone.
-// The file `path`.tmp is in between.
-absl::Status ReplaceFile(const std::string& path, absl::string_view content);
+// Puts `content` in the place of the file, or makes it, with permission bits
+// `mode` as far as the umask allows. The file `path`.tmp is in between.
+absl::Status ReplaceFile(const std::string& path, absl::string_view content,
+                         mode_t mode);
 
 }  // namespace ivshmem::server
 
-#endif  // IVSHMEM_SERVER_STATE_FILE_H_
+#endif  // IVSHMEM_SERVER_WHOLE_FILE_H_

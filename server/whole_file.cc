@@ -1,7 +1,7 @@
 // Copyright 2026 The ivshmem Authors
 // SPDX-License-Identifier: Apache-2.0
 
-#include "server/state_file.h"
+#include "server/whole_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -60,13 +60,14 @@ absl::StatusOr<std::optional<std::string>> ReadFile(const std::string& path,
   }
 }
 
-absl::Status ReplaceFile(const std::string& path, absl::string_view content) {
+absl::Status ReplaceFile(const std::string& path, absl::string_view content,
+                         mode_t mode) {
   const std::string temporary = absl::StrCat(path, ".tmp");
   // One may be left over; in a folder that others can write to, it may be
   // theirs.
   unlink(temporary.c_str());
   const UniqueFd fd(
-      open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+      open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
   if (!fd.valid()) return absl::ErrnoToStatus(errno, temporary);
   absl::Status status = WriteAll(fd.get(), content, temporary);
   if (status.ok() && rename(temporary.c_str(), path.c_str()) != 0) {
