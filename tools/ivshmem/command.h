@@ -17,6 +17,7 @@ using Work = std::function<absl::Status()>;
 
 // Each adds its subcommand, which sets `work` when it is chosen.
 void AddServer(CLI::App& app, Work& work);
+void AddStatus(CLI::App& app, Work& work);
 void AddPeers(CLI::App& app, Work& work);
 void AddInfo(CLI::App& app, Work& work);
 void AddRing(CLI::App& app, Work& work);

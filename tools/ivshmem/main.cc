@@ -45,6 +45,7 @@ int Run(int argc, char** argv) {
       "'ivshmem COMMAND --help' shows a command's options and examples.");
   Work work;
   AddServer(app, work);
+  AddStatus(app, work);
   AddPeers(app, work);
   AddInfo(app, work);
   AddRing(app, work);

@@ -4,6 +4,7 @@
 #include "tools/ivshmem/serve.h"
 
 #include <sys/signalfd.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
@@ -38,7 +39,11 @@ constexpr mode_t kStatusMode = 0600;
 absl::StatusOr<ListeningSocket> OpenSocket(UniqueFd handed_in,
                                            const std::string& path,
                                            mode_t mode) {
-  if (!handed_in.valid()) return ListeningSocket::Listen(path, mode);
+  if (!handed_in.valid()) {
+    if (!path.empty()) return ListeningSocket::Listen(path, mode);
+    return absl::InvalidArgumentError(
+        "--socket: expected a path, got none (and no socket from systemd)");
+  }
   absl::StatusOr<ListeningSocket> socket =
       ListeningSocket::Adopt(std::move(handed_in));
   if (socket.ok() && !path.empty() && path != socket->path()) {
@@ -197,7 +202,10 @@ absl::Status Service::WatchSignals() {
 }
 
 absl::Status Service::Run() {
-  while (!stop_->requested()) loop_->Dispatch(absl::InfiniteDuration());
+  while (!stop_->requested()) {
+    loop_->Dispatch(absl::InfiniteDuration());
+    service_manager_.SetPeers(server_->peers());
+  }
   service_manager_.Stopping();
   return absl::OkStatus();
 }

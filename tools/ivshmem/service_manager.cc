@@ -66,6 +66,13 @@ absl::Status ServiceManager::StoreMemory(int memory) {
 }
 
 absl::Status ServiceManager::Ready(EventLoop& loop) {
+  if (!Present()) return absl::OkStatus();
+  auto status = loop.NewTimer([this] {
+    status_set_ = false;
+    sd_notify(0, absl::StrFormat("STATUS=%d peers", peers_).c_str());
+  });
+  if (!status.ok()) return status.status();
+  status_ = *std::move(status);
   const int sent = sd_notify(0, "READY=1\nSTATUS=0 peers");
   if (sent < 0) return absl::ErrnoToStatus(-sent, "NOTIFY_SOCKET");
   uint64_t microseconds = 0;
@@ -82,7 +89,10 @@ absl::Status ServiceManager::Ready(EventLoop& loop) {
 }
 
 void ServiceManager::SetPeers(int peers) {
-  sd_notify(0, absl::StrFormat("STATUS=%d peers", peers).c_str());
+  if (status_ == nullptr || peers_ == peers) return;
+  peers_ = peers;
+  if (std::exchange(status_set_, true)) return;
+  status_->Set(absl::Seconds(1));
 }
 
 void ServiceManager::Stopping() { sd_notify(0, "STOPPING=1"); }

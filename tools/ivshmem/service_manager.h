@@ -42,7 +42,8 @@ class ServiceManager {
   // (WatchdogSec=), which outlives this.
   absl::Status Ready(EventLoop& loop);
 
-  // How many peers there are, for 'systemctl status'.
+  // How many peers there are, for 'systemctl status', which hears of it once in
+  // a second.
   void SetPeers(int peers);
 
   // Says that the service ends.
@@ -50,6 +51,9 @@ class ServiceManager {
 
  private:
   std::unique_ptr<EventLoop::Timer> watchdog_;
+  std::unique_ptr<EventLoop::Timer> status_;
+  bool status_set_ = false;
+  int peers_ = 0;
 };
 
 }  // namespace ivshmem::tool
