@@ -87,8 +87,7 @@ Server::Server(EventLoop& loop, Options options, ServerEvents* events)
       options_(std::move(options)),
       events_(events),
       started_(MonotonicNow()),
-      roster_(options_.vectors),
-      ids_(options_.max_peers) {
+      roster_(options_.vectors) {
   for (const protocol::IdPool::Holding& holding : options_.holdings) {
     ids_.Keep(holding, started_ + options_.keep_ids);
   }
@@ -101,7 +100,9 @@ void Server::Connected(UniqueFd connection) {
   const auto who = unix_socket::PeerCredentials(connection.get());
   if (!who.ok()) return Refuse({}, Refusal::kBroken);
   if (!options_.access.Allows(*who)) return Refuse(*who, Refusal::kNotAllowed);
-  if (ids_.in_use() == options_.max_peers) return Refuse(*who, Refusal::kFull);
+  if (clients_.size() >= static_cast<size_t>(options_.max_peers)) {
+    return Refuse(*who, Refusal::kFull);
+  }
   Admit(std::move(connection), *who);
 }
 
@@ -110,13 +111,13 @@ void Server::Admit(UniqueFd connection, const unix_socket::Credentials& who) {
   auto client = Client::Create(std::move(connection), who, options_.vectors);
   if (!client.ok()) return Refuse(who, Refusal::kNoDescriptors);
   const absl::Time now = MonotonicNow();
-  const std::optional<PeerId> taken = ids_.Take(owner, now);
+  const std::optional<PeerId> taken = ids_.Give(owner, now);
   if (!taken.has_value()) return Refuse(who, Refusal::kFull);
   const PeerId peer = *taken;
   const absl::Status watched = (*client)->Watch(
       loop_, [this, peer](uint32_t ready) { OnReady(peer, ready); });
   if (!watched.ok()) {
-    ids_.Release(peer, now);
+    ids_.TakeBack(peer, now, now);
     return Refuse(who, Refusal::kNoDescriptors);
   }
   clients_.emplace(peer, *std::move(client));
@@ -147,7 +148,8 @@ void Server::Remove(PeerId peer, Departure why) {
   const std::unique_ptr<Client> client = std::move(it->second);
   clients_.erase(it);
   roster_.Leave(peer);
-  ids_.Release(peer, MonotonicNow() + options_.keep_ids);
+  const absl::Time now = MonotonicNow();
+  ids_.TakeBack(peer, now, now + options_.keep_ids);
   ++counts_.left[static_cast<size_t>(why)];
   holdings_changed_ = true;
   if (events_ != nullptr) events_->OnLeft(peer, client->who(), why);

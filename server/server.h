@@ -23,6 +23,7 @@
 #include "server/client.h"
 #include "server/delivery.h"
 #include "server/events.h"
+#include "server/ids.h"
 #include "server/stall_watch.h"
 #include "server/status.h"
 
@@ -31,7 +32,7 @@ namespace ivshmem::server {
 // An ivshmem server: hands out ids, the memory and everybody's events to the
 // clients of a listening socket (specification, "The ivshmem Client-Server
 // Protocol"). Gives the lowest id that is free, and to a client that is known
-// again the one that it had.
+// again the one that it had, where that harms no other (see Ids).
 //
 // Nothing that a client does or leaves undone blocks the server or makes
 // another client wait; each costs it one descriptor and one for each vector,
@@ -44,7 +45,7 @@ class Server {
 
   struct Options {
     int vectors = 1;       // Of each client: 1..kMaxVectors.
-    int max_peers = 1024;  // 1..kMaxPeers; ids are below it.
+    int max_peers = 1024;  // At the same time: 1..kMaxPeers.
     AccessList access;
     // How long a client may be owed messages and read none. Positive.
     absl::Duration stall_timeout = absl::Seconds(30);
@@ -97,7 +98,7 @@ class Server {
   ServerEvents* const events_;
   const absl::Time started_;
   protocol::Roster roster_;
-  protocol::IdPool ids_;
+  Ids ids_;
   Clients clients_;
   Counts counts_;
   bool holdings_changed_ = false;

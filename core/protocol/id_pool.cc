@@ -46,6 +46,19 @@ void IdPool::Release(PeerId id, absl::Time keep_until) {
   in_use_.erase(it);
 }
 
+std::optional<PeerId> IdPool::OwnedBy(absl::string_view owner) const {
+  const auto it = owners_.find(owner);
+  if (it == owners_.end()) return std::nullopt;
+  return it->second;
+}
+
+void IdPool::Disown(PeerId id) {
+  const auto it = in_use_.find(id);
+  if (it == in_use_.end()) return;
+  owners_.erase(it->second);
+  it->second.clear();
+}
+
 bool IdPool::Keep(const Holding& holding, absl::Time keep_until) {
   if (owners_.contains(holding.owner)) return false;
   if (free_.erase(holding.id) == 0) return false;

@@ -46,6 +46,13 @@ class IdPool {
   // at once; an owner's is kept as long as it is before `keep_until`.
   void Release(PeerId id, absl::Time keep_until);
 
+  // The id that `owner` has in use or kept.
+  std::optional<PeerId> OwnedBy(absl::string_view owner) const;
+
+  // The owner of `id`, which is in use, is nobody from now on: it can be given
+  // another one.
+  void Disown(PeerId id);
+
   // As if `holding.owner` had been given that id and then left it; but nobody's
   // is kept too, as its guest may still be known under it. Returns false, and
   // nothing changes, if the id is not one of the pool's, in use, or kept

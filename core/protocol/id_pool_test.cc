@@ -171,6 +171,41 @@ TEST(IdPoolTest, ReleaseOfWhatIsNotInUse) {
   EXPECT_EQ(pool.Take("", At(8)), std::nullopt);
 }
 
+TEST(IdPoolTest, OwnedBy) {
+  IdPool pool(4);
+  pool.Take("", At(0));
+  pool.Take("ann", At(0));
+  pool.Keep({3, "bob"}, At(9));
+  EXPECT_EQ(pool.OwnedBy("ann"), 1);
+  EXPECT_EQ(pool.OwnedBy("bob"), 3);
+  EXPECT_EQ(pool.OwnedBy("cid"), std::nullopt);
+  EXPECT_EQ(pool.OwnedBy(""), std::nullopt);
+  pool.Disown(1);
+  EXPECT_EQ(pool.OwnedBy("ann"), std::nullopt);
+}
+
+// Disown(): the id stays in use, its owner is served as new.
+TEST(IdPoolTest, Disown) {
+  IdPool pool(4);
+  pool.Take("ann", At(0));
+  pool.Take("bob", At(0));
+  pool.Disown(0);
+  EXPECT_EQ(pool.Holdings(At(0)), (Holdings{{0, ""}, {1, "bob"}}));
+  EXPECT_EQ(pool.Take("ann", At(0)), 2);
+  pool.Release(0, At(9));
+  pool.Release(2, At(9));
+  EXPECT_EQ(pool.Take("", At(0)), 0);
+  EXPECT_EQ(pool.Take("ann", At(0)), 2);
+}
+
+TEST(IdPoolTest, DisownOfWhatIsNotInUse) {
+  IdPool pool(4);
+  pool.Take("ann", At(0));
+  pool.Release(0, At(9));
+  for (const PeerId id : {0, 1, 65535}) pool.Disown(id);
+  EXPECT_EQ(pool.Holdings(At(0)), (Holdings{{0, "ann"}}));
+}
+
 // Keep(): as if the owner had been given that id and then left it.
 TEST(IdPoolTest, KeepForAnOwner) {
   IdPool pool(3);

@@ -179,9 +179,10 @@ void AddServerFlags(CLI::App& server, ServerFlags& flags) {
       ->type_name("N")
       ->capture_default_str();
   server
-      .add_option("--max-peers", flags.max_peers,
-                  "Peers at the same time; ids are below it [1024, or what the "
-                  "limit of open files allows]")
+      .add_option(
+          "--max-peers", flags.max_peers,
+          "Peers at the same time [1024, or what the limit of open files "
+          "allows]")
       ->check(CLI::Range(1, kMaxPeers))
       ->type_name("N");
   server
