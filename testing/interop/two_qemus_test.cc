@@ -2,10 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "core/doorbell.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "testing/interop/qemu_guest.h"
@@ -18,6 +21,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class TwoQemus : public ::testing::Test {
  protected:
@@ -109,6 +113,47 @@ TEST_F(TwoQemus, RingTheCommand) {
     return watch->Output().find(R"("event":"interrupt","vector":1})") !=
            std::string::npos;
   });
+}
+
+// A QEMU that is killed, and comes again, and again: the others hear of each
+// coming and going; memory, vectors and who is there stay right; and nobody
+// gets an id that a QEMU has known as another's, which would kill that one.
+TEST_F(TwoQemus, OneIsKilledAndComesBack) {
+  const auto watch =
+      StartCommand(server_, {"watch", "--json", "--ignore-input"});
+  ASSERT_NE(watch, nullptr);
+  ASSERT_TRUE(Writes(*watch, R"("event":"watching","as":2})"));
+  a_->device().WriteMemory(0x3000, {7, 8, 9});
+  std::set<PeerId> ids = {0, 1, 2};
+  for (int round = 0; round < 4; ++round) {
+    const PeerId old = b_->id();
+    b_->qemu().Kill();
+    ASSERT_TRUE(
+        Writes(*watch, absl::StrFormat(R"("event":"left","peer":%d})", old)));
+    b_ = QemuGuest::Join(server_.socket_path(), kVectors);
+    ASSERT_NE(b_, nullptr);
+    EXPECT_TRUE(ids.insert(b_->id()).second) << b_->id() << " again";
+    ASSERT_TRUE(Writes(
+        *watch, absl::StrFormat(R"("event":"joined","peer":%d})", b_->id())));
+    ASSERT_TRUE(Know(*b_, *a_));
+    ASSERT_TRUE(Know(*a_, *b_));
+    ExpectRingsBothWays(*a_, *b_);
+    a_->Ring(old, 0);
+    EXPECT_TRUE(b_->HearsNothing());
+    EXPECT_THAT(b_->device().ReadMemory(0x3000, 3), ElementsAre(7, 8, 9));
+  }
+  const std::string peers = RunCommand(server_, {"peers", "--json"});
+  EXPECT_THAT(peers, HasSubstr(R"({"peer":0,"self":false,"vectors":3})"));
+  EXPECT_THAT(peers, Not(HasSubstr(R"({"peer":1,)")));
+}
+
+// All have gone: ids begin at 0 again.
+TEST_F(TwoQemus, WhenAllHaveGone) {
+  a_->qemu().Kill();
+  EXPECT_TRUE(b_->qemu().Quit().ok());
+  a_ = QemuGuest::Join(server_.socket_path(), kVectors);
+  ASSERT_NE(a_, nullptr);
+  EXPECT_EQ(a_->id(), 0);
 }
 
 }  // namespace
