@@ -46,12 +46,17 @@ class PciGuest {
   static constexpr uint16_t kDecodeAndMaster =
       pci::kCommandMemorySpace | pci::kCommandBusMaster;
 
+  // With memory of its own.
   explicit PciGuest(mock::Host& host, const PciDevice::Config& config,
                     PciDevice::Host with)
       : host_(host), memory_(kMemorySize) {
-    auto device = PciDevice::Create(config, shared(), with);
-    EXPECT_TRUE(device.ok()) << device.status();
-    if (device.ok()) device_ = *std::move(device);
+    Create(config, {memory_.data(), memory_.size()}, with);
+  }
+
+  PciGuest(mock::Host& host, const PciDevice::Config& config,
+           PciDevice::Host with, const SharedMemory& memory)
+      : host_(host) {
+    Create(config, memory, with);
   }
 
   // What a mock host offers, all of it.
@@ -66,7 +71,7 @@ class PciGuest {
             .events = events};
   }
 
-  SharedMemory shared() { return {memory_.data(), memory_.size()}; }
+  SharedMemory shared() { return device_->memory(); }
   PciDevice& pci() { return *device_; }
   Device& device() { return device_->device(); }
   mock::Host& host() { return host_; }
@@ -123,6 +128,13 @@ class PciGuest {
   }
 
  private:
+  void Create(const PciDevice::Config& config, const SharedMemory& memory,
+              const PciDevice::Host& with) {
+    auto device = PciDevice::Create(config, memory, with);
+    EXPECT_TRUE(device.ok()) << device.status();
+    if (device.ok()) device_ = *std::move(device);
+  }
+
   mock::Host& host_;
   std::vector<uint8_t> memory_;
   std::unique_ptr<PciDevice> device_;
