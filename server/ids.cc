@@ -5,7 +5,8 @@
 
 namespace ivshmem::server {
 
-std::optional<PeerId> Ids::Give(absl::string_view owner, absl::Time now) {
+std::optional<PeerId> Ids::Give(absl::string_view owner, bool fragile,
+                                absl::Time now) {
   Wake();
   // One that rests is not given even to its owner, who gets another.
   if (const std::optional<PeerId> own = pool_.OwnedBy(owner);
@@ -15,14 +16,14 @@ std::optional<PeerId> Ids::Give(absl::string_view owner, absl::Time now) {
   const std::optional<PeerId> id = pool_.Take(owner, now);
   if (!id.has_value()) return id;
   came_.emplace(*id, now);
-  if (owner.empty()) strangers_.emplace(now, *id);
+  if (fragile) fragile_.emplace(now, *id);
   return id;
 }
 
 void Ids::TakeBack(PeerId id, absl::Time now, absl::Time keep_until) {
   const auto client = came_.find(id);
   if (client == came_.end()) return;
-  strangers_.erase({client->second, id});
+  fragile_.erase({client->second, id});
   came_.erase(client);
   resting_.emplace(Moment(now, id), keep_until);
   Wake();
@@ -40,7 +41,7 @@ std::vector<protocol::IdPool::Holding> Ids::Holdings(absl::Time now) const {
 void Ids::Wake() {
   while (!resting_.empty()) {
     const auto& [went, id] = resting_.begin()->first;
-    if (!strangers_.empty() && strangers_.begin()->first <= went) return;
+    if (!fragile_.empty() && fragile_.begin()->first <= went) return;
     pool_.Release(id, resting_.begin()->second);
     resting_.erase(resting_.begin());
   }

@@ -19,12 +19,13 @@
 namespace ivshmem::server {
 
 // Which id a client gets: the one that is kept for it (see IdPool), else the
-// lowest that is free, and never one that a stranger has known as another's.
+// lowest that is free, and never one that a fragile client has known as
+// another's.
 //
-// A stranger is a client without a name (IdPool's owner), as QEMU's device is,
-// which corrupts its heap and dies when it is told of an id again that it was
-// told had gone (docs/adr/0007). So an id whose client has gone rests until all
-// strangers who were there then have gone too.
+// A fragile client is one as QEMU's device, which corrupts its heap and dies
+// when it is told of an id again that it was told had gone (docs/adr/0007). So
+// an id whose client has gone rests until all fragile ones that were there then
+// have gone too.
 //
 // Threading: one thread at a time. Times are of one clock that never goes back.
 class Ids {
@@ -34,7 +35,8 @@ class Ids {
 
   // A client came; `owner` as with IdPool::Take(). nullopt when there is no id
   // that it may have.
-  std::optional<PeerId> Give(absl::string_view owner, absl::Time now);
+  std::optional<PeerId> Give(absl::string_view owner, bool fragile,
+                             absl::Time now);
 
   // The client with that id has gone; if it has an owner, the id is kept for
   // that one until `keep_until`.
@@ -52,7 +54,7 @@ class Ids {
 
   protocol::IdPool pool_{kMaxPeers};              // What rests is in use there.
   absl::flat_hash_map<PeerId, absl::Time> came_;  // All clients.
-  absl::btree_set<Moment> strangers_;             // When they came.
+  absl::btree_set<Moment> fragile_;               // When they came.
   // When the clients went, and until when their ids are kept.
   absl::btree_map<Moment, absl::Time> resting_;
 };

@@ -27,71 +27,80 @@ absl::Time At(int second) { return absl::FromUnixSeconds(second); }
 TEST(IdsTest, LowestFirst) {
   Ids ids(8);
   for (int round = 0; round < 2; ++round) {
-    for (PeerId id = 0; id < 3; ++id) EXPECT_EQ(ids.Give("", At(round)), id);
+    for (PeerId id = 0; id < 3; ++id)
+      EXPECT_EQ(ids.Give("", true, At(round)), id);
     for (PeerId id = 0; id < 3; ++id) ids.TakeBack(id, At(round), At(0));
   }
 }
 
-// "An id whose client has gone rests until all strangers who were there then
-// have gone too."
-TEST(IdsTest, AnIdRestsWhileStrangersKnowIt) {
+// "An id whose client has gone rests until all fragile ones that were there
+// then have gone too."
+TEST(IdsTest, AnIdRestsWhileFragileClientsKnowIt) {
   Ids ids(8);
-  EXPECT_EQ(ids.Give("", At(0)), 0);
-  EXPECT_EQ(ids.Give("", At(1)), 1);
-  EXPECT_EQ(ids.Give("", At(2)), 2);
+  EXPECT_EQ(ids.Give("", true, At(0)), 0);
+  EXPECT_EQ(ids.Give("", true, At(1)), 1);
+  EXPECT_EQ(ids.Give("", true, At(2)), 2);
   ids.TakeBack(1, At(3), At(3));
-  EXPECT_EQ(ids.Give("", At(4)), 3);
+  EXPECT_EQ(ids.Give("", true, At(4)), 3);
   ids.TakeBack(0, At(5), At(5));
-  EXPECT_EQ(ids.Give("", At(6)), 4) << "2 was there when 0 and 1 went";
+  EXPECT_EQ(ids.Give("", true, At(6)), 4) << "2 was there when 0 and 1 went";
   ids.TakeBack(2, At(7), At(7));
-  EXPECT_EQ(ids.Give("", At(8)), 1) << "3 came after it had gone";
-  EXPECT_EQ(ids.Give("", At(8)), 5);
+  EXPECT_EQ(ids.Give("", true, At(8)), 1) << "3 came after it had gone";
+  EXPECT_EQ(ids.Give("", true, At(8)), 5);
 }
 
 // Nobody says what of two things at the same moment was first.
 TEST(IdsTest, AtTheSameMoment) {
   Ids ids(8);
-  EXPECT_EQ(ids.Give("ann", At(0)), 0);
-  EXPECT_EQ(ids.Give("", At(1)), 1);
+  EXPECT_EQ(ids.Give("ann", false, At(0)), 0);
+  EXPECT_EQ(ids.Give("", true, At(1)), 1);
   ids.TakeBack(0, At(1), At(1));
-  EXPECT_EQ(ids.Give("", At(1)), 2);
+  EXPECT_EQ(ids.Give("", true, At(1)), 2);
 }
 
-// Clients that have names know how to take an id that comes again.
-TEST(IdsTest, OwnersAreNoStrangers) {
+// A client that is not fragile takes an id that comes again for what it is,
+// named or not.
+TEST(IdsTest, AnIdComesAgainAtOnceWhereNobodyIsFragile) {
   Ids ids(8);
-  EXPECT_EQ(ids.Give("ann", At(0)), 0);
-  EXPECT_EQ(ids.Give("", At(0)), 1);
+  for (PeerId id = 0; id < 3; ++id) EXPECT_EQ(ids.Give("", false, At(0)), id);
   ids.TakeBack(1, At(1), At(1));
-  EXPECT_EQ(ids.Give("", At(2)), 1);
+  EXPECT_EQ(ids.Give("", false, At(1)), 1);
 }
 
-// An owner's id is kept for it, but not given while a stranger knows it: then
-// it gets another, which is its own from then on.
+TEST(IdsTest, TheFragileOneThatGoesIsNoObstacle) {
+  Ids ids(8);
+  EXPECT_EQ(ids.Give("ann", false, At(0)), 0);
+  EXPECT_EQ(ids.Give("", true, At(0)), 1);
+  ids.TakeBack(1, At(1), At(1));
+  EXPECT_EQ(ids.Give("", true, At(2)), 1);
+}
+
+// An owner's id is kept for it, but not given while a fragile one knows it:
+// then it gets another, which is its own from then on.
 TEST(IdsTest, AnOwnerComesBack) {
   Ids ids(8);
-  EXPECT_EQ(ids.Give("ann", At(0)), 0);
+  EXPECT_EQ(ids.Give("ann", false, At(0)), 0);
   ids.TakeBack(0, At(1), At(99));
-  EXPECT_EQ(ids.Give("", At(2)), 1);
-  EXPECT_EQ(ids.Give("ann", At(3)), 0) << "the stranger came after it went";
+  EXPECT_EQ(ids.Give("", true, At(2)), 1);
+  EXPECT_EQ(ids.Give("ann", false, At(3)), 0) << "the other came after it went";
   ids.TakeBack(0, At(4), At(99));
   EXPECT_EQ(ids.Holdings(At(5)), (std::vector<Holding>{{0, "ann"}, {1, ""}}))
       << "what a restarted server keeps";
-  EXPECT_EQ(ids.Give("ann", At(5)), 2);
+  EXPECT_EQ(ids.Give("ann", false, At(5)), 2);
   ids.TakeBack(1, At(6), At(6));
   ids.TakeBack(2, At(6), At(99));
-  EXPECT_EQ(ids.Give("ann", At(7)), 2);
-  EXPECT_EQ(ids.Give("", At(8)), 0);
+  EXPECT_EQ(ids.Give("ann", false, At(7)), 2);
+  EXPECT_EQ(ids.Give("", true, At(8)), 0);
 }
 
 // One that comes twice is served, and the first keeps its id.
 TEST(IdsTest, AnOwnerComesTwice) {
   Ids ids(8);
-  EXPECT_EQ(ids.Give("ann", At(0)), 0);
-  EXPECT_EQ(ids.Give("ann", At(0)), 1);
-  EXPECT_EQ(ids.Give("", At(0)), 2);
+  EXPECT_EQ(ids.Give("ann", false, At(0)), 0);
+  EXPECT_EQ(ids.Give("ann", false, At(0)), 1);
+  EXPECT_EQ(ids.Give("", true, At(0)), 2);
   ids.TakeBack(1, At(1), At(99));
-  EXPECT_EQ(ids.Give("ann", At(2)), 3);
+  EXPECT_EQ(ids.Give("ann", false, At(2)), 3);
   EXPECT_EQ(ids.Holdings(At(3))[0].owner, "ann");
 }
 
@@ -100,33 +109,33 @@ TEST(IdsTest, KeptFromBefore) {
   Ids ids(8);
   EXPECT_TRUE(ids.Keep({1, "ann"}, At(99)));
   EXPECT_FALSE(ids.Keep({1, "bob"}, At(99)));
-  EXPECT_EQ(ids.Give("", At(1)), 0);
-  EXPECT_EQ(ids.Give("", At(1)), 2);
-  EXPECT_EQ(ids.Give("ann", At(2)), 1);
+  EXPECT_EQ(ids.Give("", true, At(1)), 0);
+  EXPECT_EQ(ids.Give("", true, At(1)), 2);
+  EXPECT_EQ(ids.Give("ann", false, At(2)), 1);
 }
 
 TEST(IdsTest, TakesBackWhatItGaveOnly) {
   Ids ids(8);
   ids.TakeBack(0, At(0), At(99));
-  EXPECT_EQ(ids.Give("", At(0)), 0);
+  EXPECT_EQ(ids.Give("", true, At(0)), 0);
   ids.TakeBack(0, At(1), At(1));
   ids.TakeBack(0, At(1), At(1));
-  EXPECT_EQ(ids.Give("", At(2)), 0);
-  EXPECT_EQ(ids.Give("", At(2)), 1);
+  EXPECT_EQ(ids.Give("", true, At(2)), 0);
+  EXPECT_EQ(ids.Give("", true, At(2)), 1);
 }
 
 TEST(IdsTest, AllGiven) {
   Ids ids(3);
-  for (PeerId id = 0; id < 3; ++id) EXPECT_EQ(ids.Give("", At(0)), id);
+  for (PeerId id = 0; id < 3; ++id) EXPECT_EQ(ids.Give("", true, At(0)), id);
   ids.TakeBack(1, At(1), At(1));
-  EXPECT_EQ(ids.Give("", At(2)), std::nullopt) << "others know it";
+  EXPECT_EQ(ids.Give("", true, At(2)), std::nullopt) << "others know it";
   for (PeerId id = 0; id < 3; ++id) ids.TakeBack(id, At(3), At(3));
-  EXPECT_EQ(ids.Give("", At(4)), 0);
+  EXPECT_EQ(ids.Give("", true, At(4)), 0);
 }
 
-// Whatever comes and goes: no two clients have the same id, and no stranger
+// Whatever comes and goes: no two clients have the same id, and no fragile one
 // sees one come again that it saw go.
-RC_GTEST_PROP(IdsTest, NoStrangerSeesAnIdTwice, ()) {
+RC_GTEST_PROP(IdsTest, NoFragileClientSeesAnIdTwice, ()) {
   struct Client {
     std::string owner;
     std::set<PeerId> seen;
@@ -146,7 +155,7 @@ RC_GTEST_PROP(IdsTest, NoStrangerSeesAnIdTwice, ()) {
     }
     const std::string owner =
         step % 3 == 0 ? "" : std::string(1, 'a' + step % 4);
-    const std::optional<PeerId> id = ids.Give(owner, At(now));
+    const std::optional<PeerId> id = ids.Give(owner, owner.empty(), At(now));
     RC_ASSERT(id.has_value());
     RC_ASSERT(!clients.contains(*id));
     Client newcomer = {owner, {*id}};

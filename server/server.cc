@@ -13,6 +13,7 @@
 #include "backends/linux/identity.h"
 #include "backends/linux/unix_socket.h"
 #include "server/clock.h"
+#include "server/qemu_client.h"
 
 namespace ivshmem::server {
 namespace {
@@ -44,6 +45,12 @@ std::string OwnerOf(int socket, const unix_socket::Credentials& who) {
       IdentityOf(unix_socket::PeerName(socket));
   if (!identity.has_value()) return "";
   return absl::StrCat(who.uid, ":", who.gid, ":", *identity);
+}
+
+bool IsFragile(const std::string& owner, const unix_socket::Credentials& who,
+               RestIds rest_ids) {
+  if (rest_ids == RestIds::kNever || !owner.empty()) return false;
+  return rest_ids == RestIds::kAlways || MayBeQemu(who.pid);
 }
 
 }  // namespace
@@ -111,7 +118,8 @@ void Server::Admit(UniqueFd connection, const unix_socket::Credentials& who) {
   auto client = Client::Create(std::move(connection), who, options_.vectors);
   if (!client.ok()) return Refuse(who, Refusal::kNoDescriptors);
   const absl::Time now = MonotonicNow();
-  const std::optional<PeerId> taken = ids_.Give(owner, now);
+  const std::optional<PeerId> taken =
+      ids_.Give(owner, IsFragile(owner, who, options_.rest_ids), now);
   if (!taken.has_value()) return Refuse(who, Refusal::kFull);
   const PeerId peer = *taken;
   const absl::Status watched = (*client)->Watch(

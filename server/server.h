@@ -29,6 +29,13 @@
 
 namespace ivshmem::server {
 
+// Which clients are taken to be fragile (see Ids).
+enum class RestIds : uint8_t {
+  kAuto,    // QEMU, or what may be one (see MayBeQemu()).
+  kAlways,  // All that have no name of our own clients'.
+  kNever,   // None.
+};
+
 // An ivshmem server: hands out ids, the memory and everybody's events to the
 // clients of a listening socket (specification, "The ivshmem Client-Server
 // Protocol"). Gives the lowest id that is free, and to a client that is known
@@ -47,6 +54,8 @@ class Server {
     int vectors = 1;       // Of each client: 1..kMaxVectors.
     int max_peers = 1024;  // At the same time: 1..kMaxPeers.
     AccessList access;
+    // Whose presence makes the ids of those who go rest (see Ids).
+    RestIds rest_ids = RestIds::kAuto;
     // How long a client may be owed messages and read none. Positive.
     absl::Duration stall_timeout = absl::Seconds(30);
     // How long the id of a client that may be known again is kept for it.
@@ -73,7 +82,7 @@ class Server {
   ~Server();
 
   // How many clients there are.
-  int peers() const { return ids_.in_use(); }
+  int peers() const { return static_cast<int>(clients_.size()); }
 
   // What is so now. Takes time with the square of the number of peers, about a
   // millisecond for 300.

@@ -144,6 +144,7 @@ absl::Status Service::StartServer() {
           {.vectors = options_.vectors,
            .max_peers = *max_peers,
            .access = options_.access,
+           .rest_ids = options_.rest_ids,
            .stall_timeout = options_.stall_timeout,
            .keep_ids = options_.keep_ids,
            .holdings = memory_->TakeHoldings(),

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <limits>
+#include <map>
 
 #include "absl/numeric/bits.h"
 #include "absl/status/status.h"
@@ -198,6 +199,19 @@ void AddServerFlags(CLI::App& server, ServerFlags& flags) {
       ->type_name("SECONDS")
       ->capture_default_str();
   server
+      .add_option("--rest-ids", flags.rest_ids,
+                  "Give no id again while a client is there that knew it as "
+                  "another's: QEMU dies of it. auto: for processes called "
+                  "qemu-...; always: for all but our own clients; never")
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, server::RestIds>{
+              {"auto", server::RestIds::kAuto},
+              {"always", server::RestIds::kAlways},
+              {"never", server::RestIds::kNever}},
+          CLI::ignore_case))
+      ->type_name("WHEN")
+      ->default_str("auto");
+  server
       .add_option("--state", flags.state,
                   "Keeps in this file what a restarted server has to know")
       ->type_name("PATH");
@@ -229,6 +243,7 @@ absl::StatusOr<ServerOptions> Understand(const ServerFlags& flags) {
       .max_peers = flags.max_peers,
       .stall_timeout = absl::Seconds(flags.stall_seconds),
       .keep_ids = absl::Seconds(flags.keep_seconds),
+      .rest_ids = flags.rest_ids,
       .state = flags.state,
       .status_socket = flags.status_socket,
       .daemon = flags.daemon,

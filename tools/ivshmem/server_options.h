@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "server/access.h"
 #include "server/memory.h"
+#include "server/server.h"
 
 namespace ivshmem::tool {
 
@@ -35,6 +36,7 @@ struct ServerFlags {
   std::vector<std::string> groups;
   double stall_seconds = 30;
   double keep_seconds = 60;
+  server::RestIds rest_ids = server::RestIds::kAuto;
   std::string state;
   std::string status_socket;
   bool foreground = false;
@@ -56,6 +58,7 @@ struct ServerOptions {
   server::AccessList access;
   absl::Duration stall_timeout;
   absl::Duration keep_ids;
+  server::RestIds rest_ids = server::RestIds::kAuto;
   std::string state;
   std::string status_socket;
   bool daemon = false;
