@@ -278,8 +278,11 @@ TEST_F(MemoryObjectTest, SymbolicLink) {
 // What is no regular file is refused, and nobody waits for it: a pipe, a
 // device, a folder, a socket.
 TEST_F(MemoryObjectTest, NoRegularFile) {
-  ExpectInvalid(MemoryObject::File("/dev/null", kPage), "/dev/null",
-                "got a device");
+  // By a link: broken code must not remove the device itself.
+  ASSERT_EQ(symlink("/dev/null", path_.c_str()), 0);
+  ExpectInvalid(MemoryObject::File(path_, kPage), path_, "got a device");
+  EXPECT_EQ(access(path_.c_str(), F_OK), 0);  // Still there.
+  unlink(path_.c_str());
   const absl::Status folder = MemoryObject::File(directory_, kPage).status();
   EXPECT_FALSE(folder.ok());
   EXPECT_THAT(folder.message(), HasSubstr(directory_));
