@@ -37,6 +37,7 @@ class EventFd : public Notifier {
 
   // Takes all signals at once, as a peer's interrupt: returns whether there
   // were any. Does not wait, even if a peer has cleared O_NONBLOCK.
+  // (Of an eventfd that its maker made a semaphore: one at a time.)
   bool Drain() noexcept;
 
  private:

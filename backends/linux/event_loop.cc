@@ -112,7 +112,6 @@ int EventLoop::Dispatch(absl::Duration wait) {
   std::array<epoll_event, kMaxEvents> events;
   const int ready =
       epoll_wait(epoll_.get(), events.data(), kMaxEvents, Milliseconds(wait));
-  if (ready < 0) return 0;
   size_t work = 0;
   {
     absl::MutexLock lock(&mutex_);

@@ -36,7 +36,8 @@ class EventLoop : public Executor {
  public:
   // A descriptor being watched, until the object is destroyed. When the
   // destructor returns, the handler does not run, unless it is the handler that
-  // destroys it.
+  // destroys it. So it waits for a handler that runs on another thread, and is
+  // not called under a lock that the handler takes.
   class Watch : public Registration {
    public:
     // What to wait for from now on, of EPOLLIN and EPOLLOUT; other bits are
@@ -54,7 +55,8 @@ class EventLoop : public Executor {
 
   // Told the descriptor's state: what it waits for of EPOLLIN and EPOLLOUT, and
   // EPOLLHUP and EPOLLERR. Told again at the next Dispatch() while that lasts
-  // (level-triggered).
+  // (level-triggered). It is the state at the beginning of the Dispatch(),
+  // which a handler before this one may have changed.
   using Ready = absl::AnyInvocable<void(uint32_t events)>;
 
   // Errors: what the kernel says, as running out of descriptors.
@@ -66,7 +68,7 @@ class EventLoop : public Executor {
 
   // Waits for at most `wait` until something is ready, runs what is, once each,
   // and returns how many handlers it ran. The number that one call runs is
-  // bounded. Returns early with 0 when a signal came.
+  // bounded. Returns early when a signal came.
   int Dispatch(absl::Duration wait);
 
   // `fd` stays the caller's, who closes it after the watch. `events` as for

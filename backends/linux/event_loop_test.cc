@@ -345,18 +345,23 @@ TEST_F(EventLoopTest, DroppedWorkHoldsAWatch) {
   loop_.reset();
 }
 
-// It may give more work when it goes, which is dropped too.
+// It may give more work when it goes, which is dropped too, and so on.
 TEST_F(EventLoopTest, DroppedWorkGivesWork) {
   struct Last {
-    explicit Last(EventLoop& loop) : loop(loop) {}
+    Last(EventLoop& loop, std::shared_ptr<int> token, int more)
+        : loop(loop), token(std::move(token)), more(more) {}
     ~Last() {
-      loop.Run([token = std::move(token)] { FAIL(); });
+      if (more == 0) return;
+      loop.Run([next = std::make_unique<Last>(loop, std::move(token),
+                                              more - 1)] { FAIL(); });
     }
     EventLoop& loop;
-    std::shared_ptr<int> token = std::make_shared<int>();
+    std::shared_ptr<int> token;
+    const int more;
   };
-  auto last = std::make_unique<Last>(*loop_);
-  const std::weak_ptr<int> weak = last->token;
+  auto token = std::make_shared<int>();
+  const std::weak_ptr<int> weak = token;
+  auto last = std::make_unique<Last>(*loop_, std::move(token), 5);
   loop_->Run([last = std::move(last)] { FAIL(); });
   loop_.reset();
   EXPECT_TRUE(weak.expired());

@@ -1,6 +1,7 @@
 // Copyright 2026 The ivshmem Authors
 // SPDX-License-Identifier: Apache-2.0
 
+#include <fcntl.h>
 #include <poll.h>
 
 #include <chrono>
@@ -63,6 +64,16 @@ class EventLoopTimerTest : public testing::Test {
 TEST_F(EventLoopTimerTest, NotSet) {
   const TimerPtr timer = CountingTimer();
   EXPECT_EQ(loop_->Dispatch(absl::Milliseconds(2)), 0);
+}
+
+// All that the loop opens is closed on exec.
+TEST_F(EventLoopTimerTest, ClosedOnExec) {
+  const TimerPtr timer = CountingTimer();
+  EXPECT_EQ(OpenFds().size(), before_.size() + 3);
+  for (const auto& [fd, what] : OpenFds()) {
+    if (before_.contains(fd)) continue;
+    EXPECT_EQ(fcntl(fd, F_GETFD), FD_CLOEXEC) << what;
+  }
 }
 
 // One that was set runs out once, not before the delay has passed.

@@ -98,7 +98,10 @@ TEST(LoopThreadTest, NameByDefault) {
 // The thread blocks all signals, except those that a fault of its own raises;
 // the thread that starts it blocks what it did before.
 TEST(LoopThreadTest, Signals) {
-  const sigset_t before = Blocked();
+  sigset_t before;
+  sigemptyset(&before);
+  sigaddset(&before, SIGUSR2);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
   const std::unique_ptr<LoopThread> thread = *LoopThread::Start();
   const sigset_t after = Blocked();
   sigset_t blocked;

@@ -114,7 +114,7 @@ absl::Status SetSize(int fd, uint64_t size, absl::string_view name) {
 
 // Opens a name with these flags and more; -1 and errno, as open().
 using Open = absl::FunctionRef<int(int flags)>;
-// Without O_NONBLOCK, opening a FIFO waits for its other end.
+// Without O_NONBLOCK, opening a device may wait, as a line for its carrier.
 constexpr int kOpenFlags = O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
 constexpr mode_t kOwnerOnly = 0600;
 

@@ -218,6 +218,8 @@ TEST_F(MemoryObjectTest, File) {
   EXPECT_TRUE(first->created());
   EXPECT_FALSE(first->sealed());
   EXPECT_EQ(fcntl(first->fd(), F_GETFD), FD_CLOEXEC);
+  // What it was opened with, so that opening a device would not have waited.
+  EXPECT_NE(fcntl(first->fd(), F_GETFL) & O_NONBLOCK, 0);
   struct stat status;
   ASSERT_EQ(stat(path_.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode, S_IFREG | mode_t{0600});

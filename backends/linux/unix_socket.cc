@@ -218,7 +218,7 @@ absl::StatusOr<UniqueFd> Listen(const std::string& path, mode_t mode) {
     status = absl::ErrnoToStatus(errno, absl::StrCat(path, ": listen"));
   }
   if (status.ok()) return fd;
-  unlink(path.c_str());
+  if (!absl::IsAborted(status)) unlink(path.c_str());  // Else not ours.
   return status;
 }
 
