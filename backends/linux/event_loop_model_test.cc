@@ -197,8 +197,8 @@ class Player {
 };
 
 RC_GTEST_PROP(EventLoopModelTest, TellsWhatIsWaitedFor, ()) {
-  const auto actions =
-      *rc::gen::scale(2, rc::gen::container<std::vector<Action>>(AnyAction(1)));
+  const auto actions = *rc::gen::scale(
+      1.4, rc::gen::container<std::vector<Action>>(AnyAction(1)));
   Player player;
   for (const Action& action : actions) player.Do(action);
   player.Dispatch();
