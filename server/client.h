@@ -64,6 +64,9 @@ class Client {
   void Sample(absl::Time now);
 
   Turn turn() const { return turn_; }
+  bool in_queue() const {
+    return turn_ == Turn::kReady || turn_ == Turn::kPressed;
+  }
   bool waits() const { return turn_ == Turn::kFull || turn_ == Turn::kPressed; }
   void set_turn(Turn turn);
 

@@ -17,6 +17,10 @@ using Handle = protocol::Outgoing::Handle;
 // Batches that one round sends, before the loop looks at other things.
 constexpr int kBatchesPerRound = 64;
 
+// After so many refusals of the kernel, a round ends: the next clients would be
+// refused too, unless they are only told of who left.
+constexpr int kMostRefusals = 8;
+
 // How long to wait for the kernel to allow more descriptors under way, which
 // nothing tells.
 constexpr absl::Duration kRetryFirst = absl::Milliseconds(1);
@@ -32,9 +36,6 @@ absl::StatusOr<std::unique_ptr<Delivery>> Delivery::Create(
   auto round = loop.NewTimer([self = delivery.get()] { self->Round(); });
   if (!round.ok()) return round.status();
   delivery->round_ = *std::move(round);
-  auto retry = loop.NewTimer([self = delivery.get()] { self->Retry(); });
-  if (!retry.ok()) return retry.status();
-  delivery->retry_ = *std::move(retry);
   return delivery;
 }
 
@@ -65,27 +66,42 @@ void Delivery::MakeReady(PeerId peer, Client& client) {
 
 void Delivery::Round() {
   owner_.before_round();
+  int refusals = 0;
   for (int i = 0; i < kBatchesPerRound && !ready_.empty(); ++i) {
     const PeerId peer = ready_.front();
     ready_.pop_front();
     const auto it = clients_.find(peer);
-    if (it == clients_.end() || it->second->turn() != Client::Turn::kReady) {
+    if (it == clients_.end() || !it->second->in_queue()) {
       continue;  // It left; another may have its id.
     }
-    TakeTurn(peer, *it->second);
+    if (!TakeTurn(peer, *it->second) && ++refusals == kMostRefusals) break;
   }
   round_set_ = !ready_.empty();
-  if (round_set_) round_->Set(absl::ZeroDuration());
+  if (refusals == kMostRefusals) {
+    round_->Set(retry_delay_);
+    retry_delay_ = std::min(2 * retry_delay_, kRetryMost);
+  } else if (round_set_) {
+    round_->Set(absl::ZeroDuration());
+  } else {
+    pressed_since_.reset();  // If any waited for the kernel, they have gone.
+  }
   owner_.after_round();
 }
 
-void Delivery::TakeTurn(PeerId peer, Client& client) {
+bool Delivery::TakeTurn(PeerId peer, Client& client) {
   const uint64_t before = counts_.messages;
   const Client::Sent sent = client.Send(
       peer, roster_,
       [this](const protocol::Outgoing& outgoing) { return HandleOf(outgoing); },
       counts_.messages);
-  if (counts_.messages != before && sent != Client::Sent::kTooManyInFlight) {
+  if (sent == Client::Sent::kTooManyInFlight) {
+    ++counts_.too_many_in_flight;
+    if (!pressed_since_.has_value()) pressed_since_ = MonotonicNow();
+    client.set_turn(Client::Turn::kPressed);
+    ready_.push_back(peer);
+    return false;
+  }
+  if (counts_.messages != before) {
     retry_delay_ = kRetryFirst;
     pressed_since_.reset();
   }
@@ -93,36 +109,19 @@ void Delivery::TakeTurn(PeerId peer, Client& client) {
     case Client::Sent::kAll:
       client.set_turn(Client::Turn::kIdle);
       break;
-    case Client::Sent::kSome:
-      ready_.push_back(peer);
-      break;
     case Client::Sent::kFull:
       ++counts_.full_buffers;
       client.set_turn(Client::Turn::kFull);
       break;
-    case Client::Sent::kTooManyInFlight:
-      ++counts_.too_many_in_flight;
-      client.set_turn(Client::Turn::kPressed);
-      if (!pressed_since_.has_value()) pressed_since_ = MonotonicNow();
-      if (std::exchange(retry_set_, true)) break;
-      retry_->Set(retry_delay_);
-      retry_delay_ = std::min(2 * retry_delay_, kRetryMost);
-      break;
     case Client::Sent::kGone:
       owner_.gone(peer, client.Read().value_or(Departure::kBroken));
       break;
+    default:
+      client.set_turn(Client::Turn::kReady);
+      ready_.push_back(peer);
+      break;
   }
-}
-
-void Delivery::Retry() {
-  retry_set_ = false;
-  bool pressed = false;
-  for (auto& [peer, client] : clients_) {
-    if (client->turn() != Client::Turn::kPressed) continue;
-    MakeReady(peer, *client);
-    pressed = true;
-  }
-  if (!pressed) pressed_since_.reset();  // Who waited has gone.
+  return true;
 }
 
 int Delivery::HandleOf(const protocol::Outgoing& outgoing) const {

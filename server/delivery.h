@@ -64,9 +64,8 @@ class Delivery {
 
   void MakeReady(PeerId peer, Client& client);
   void Round();
-  void TakeTurn(PeerId peer, Client& client);
-  // Lets all who wait for the kernel try again.
-  void Retry();
+  // Returns false if the kernel refuses descriptors.
+  bool TakeTurn(PeerId peer, Client& client);
   int HandleOf(const protocol::Outgoing& outgoing) const;
 
   Clients& clients_;
@@ -74,11 +73,9 @@ class Delivery {
   const int memory_;
   Owner owner_;
   std::unique_ptr<EventLoop::Timer> round_;
-  std::unique_ptr<EventLoop::Timer> retry_;
-  // Clients whose turn is kReady, and some who left.
+  // Clients whose turn is kReady or kPressed, and some who left.
   std::deque<PeerId> ready_;
   bool round_set_ = false;
-  bool retry_set_ = false;
   absl::Duration retry_delay_;
   std::optional<absl::Time> pressed_since_;
   Counts counts_;

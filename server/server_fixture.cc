@@ -77,21 +77,23 @@ std::unique_ptr<TestClient> ServerTest::Join(
 bool ServerTest::UntilAllKnow(
     const std::vector<std::unique_ptr<TestClient>>& clients) {
   return Until([&] {
-    bool all = true;
-    for (const auto& client : clients) {
-      client->Read();
-      EXPECT_TRUE(client->error().ok()) << client->error();
-      EXPECT_FALSE(client->closed());
-      if (!client->error().ok() || client->closed()) return false;
-      all = all && client->joined() &&
-            client->peers().size() == clients.size() &&
-            client->vectors() == clients.size() * vectors_ &&
-            std::all_of(
-                client->peers().begin(), client->peers().end(),
-                [&](const auto& peer) { return peer.second == vectors_; });
-    }
-    return all;
-  });
+           bool all = true;
+           for (const auto& client : clients) {
+             client->Read();
+             EXPECT_TRUE(client->error().ok()) << client->error();
+             EXPECT_FALSE(client->closed());
+             if (!client->error().ok() || client->closed()) return false;
+             all = all && client->joined() &&
+                   client->peers().size() == clients.size() &&
+                   client->vectors() == clients.size() * vectors_;
+           }
+           return all;
+         }) &&
+         std::all_of(clients.begin(), clients.end(), [&](const auto& client) {
+           return std::all_of(
+               client->peers().begin(), client->peers().end(),
+               [&](const auto& peer) { return peer.second == vectors_; });
+         });
 }
 
 }  // namespace ivshmem::server
