@@ -24,7 +24,7 @@
 namespace ivshmem::server {
 
 // What must happen has so long; nothing waits for it to pass.
-inline constexpr absl::Duration kPatience = absl::Seconds(60);
+inline constexpr absl::Duration kPatience = absl::Minutes(5);
 
 // A directory of its own, with a path short enough for sockets.
 class ShortDirectory {

@@ -10,6 +10,7 @@
 #include <exception>
 #include <iostream>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "tools/ivshmem/command.h"
@@ -35,6 +36,10 @@ int Fail(const CLI::App& app, std::string message) {
   return kFailed;
 }
 
+bool CalledAsQemusServer(const std::string& path) {
+  return path.substr(path.rfind('/') + 1) == "ivshmem-server";
+}
+
 int Run(int argc, char** argv) {
   CLI::App app(
       "Serves and joins ivshmem: memory and doorbells shared by "
@@ -51,8 +56,14 @@ int Run(int argc, char** argv) {
   AddRing(app, work);
   AddWatch(app, work);
   AddMem(app, work);
+  std::vector<std::string> arguments(argv + 1, argv + argc);
+  if (CalledAsQemusServer(argv[0])) {
+    arguments.insert(arguments.begin(), {"server", "--like-qemu"});
+  }
+  // The parser takes them from the end.
+  std::reverse(arguments.begin(), arguments.end());
   try {
-    app.parse(argc, argv);
+    app.parse(arguments);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help
     return Fail(app, error.what());

@@ -39,7 +39,7 @@ ServerMemory::ServerMemory(const ServerOptions& options)
 
 ServerMemory::~ServerMemory() {
   if (!object_.has_value() || !object_->created()) return;
-  if (state_path_.empty()) server::RemoveShm(spec_, *object_);
+  if (!saved_) server::RemoveShm(spec_, *object_);
 }
 
 absl::Status ServerMemory::ReadState() {
@@ -125,7 +125,9 @@ server::Server::Holdings ServerMemory::TakeHoldings() {
 absl::Status ServerMemory::Save(const server::Server::Holdings& holdings) {
   if (state_path_.empty()) return absl::OkStatus();
   state_.holdings = holdings;
-  return WithPath(state_path_, server::WriteState(state_path_, state_));
+  const absl::Status written = server::WriteState(state_path_, state_);
+  saved_ = saved_ || written.ok();
+  return WithPath(state_path_, written);
 }
 
 }  // namespace ivshmem::tool

@@ -56,6 +56,7 @@ class ServerMemory {
   std::optional<server::State> before_;
   std::optional<MemoryObject> object_;
   server::State state_;
+  bool saved_ = false;
   std::string notice_;
 };
 

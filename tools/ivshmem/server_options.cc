@@ -120,6 +120,20 @@ absl::Status ReadMemory(const ServerFlags& flags, ServerOptions& options) {
   return absl::OkStatus();
 }
 
+// What QEMU's server does when it is not told otherwise.
+ServerFlags WithDefaultsOfQemu(ServerFlags flags) {
+  if (flags.socket.empty()) flags.socket = "/tmp/ivshmem_socket";
+  if (!flags.memfd && flags.shm_name.empty() && flags.file.empty() &&
+      flags.directory.empty() && flags.huge_page.empty()) {
+    flags.shm_name = "ivshmem";
+  }
+  flags.daemon = !flags.foreground;
+  if (flags.daemon && flags.pid_file.empty()) {
+    flags.pid_file = "/var/run/ivshmem-server.pid";
+  }
+  return flags;
+}
+
 }  // namespace
 
 void AddServerFlags(CLI::App& server, ServerFlags& flags) {
@@ -234,9 +248,15 @@ void AddServerFlags(CLI::App& server, ServerFlags& flags) {
                   "Say on standard error who comes and goes");
   server.add_flag("--check", flags.check,
                   "Only look whether the options make sense");
+  server.add_flag(
+      "--like-qemu", flags.like_qemu,
+      "Defaults of QEMU's ivshmem-server, which this also is when it is called "
+      "by that name: in the background, --socket /tmp/ivshmem_socket, "
+      "--shm-name ivshmem, --pid-file /var/run/ivshmem-server.pid");
 }
 
-absl::StatusOr<ServerOptions> Understand(const ServerFlags& flags) {
+absl::StatusOr<ServerOptions> Understand(const ServerFlags& typed) {
+  const ServerFlags flags = typed.like_qemu ? WithDefaultsOfQemu(typed) : typed;
   ServerOptions options = {
       .socket = flags.socket,
       .vectors = flags.vectors,

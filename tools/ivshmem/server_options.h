@@ -44,6 +44,7 @@ struct ServerFlags {
   std::string pid_file;
   bool verbose = false;
   bool check = false;
+  bool like_qemu = false;
 };
 
 void AddServerFlags(CLI::App& server, ServerFlags& flags);
