@@ -38,11 +38,8 @@ absl::StatusOr<std::string> LineSocket::ReadLine(absl::Time deadline) {
     if (left <= absl::ZeroDuration()) {
       return absl::DeadlineExceededError("no answer within the deadline");
     }
-    const bool more = sent_ < out_.size();
-    pollfd socket = {
-        .fd = socket_.get(),
-        .events = static_cast<short>(more ? POLLIN | POLLOUT : POLLIN),
-        .revents = 0};
+    pollfd socket = {.fd = socket_.get(), .events = POLLIN, .revents = 0};
+    if (sent_ < out_.size()) socket.events |= POLLOUT;
     const absl::Duration turn = std::min(left, absl::Seconds(60));
     if (poll(&socket, 1,
              static_cast<int>(absl::ToInt64Milliseconds(turn)) + 1) <= 0) {
@@ -54,7 +51,7 @@ absl::StatusOr<std::string> LineSocket::ReadLine(absl::Time deadline) {
   }
 }
 
-absl::Status LineSocket::Transfer(short ready) {
+absl::Status LineSocket::Transfer(int ready) {
   if ((ready & POLLOUT) != 0) {
     const ssize_t bytes =
         send(socket_.get(), out_.data() + sent_, out_.size() - sent_,

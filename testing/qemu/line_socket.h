@@ -34,7 +34,7 @@ class LineSocket {
  private:
   // Sends what is queued and receives what has come, each as far as it goes
   // without waiting.
-  absl::Status Transfer(short ready);
+  absl::Status Transfer(int ready);
 
   const UniqueFd socket_;
   std::string out_;

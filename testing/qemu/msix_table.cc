@@ -19,17 +19,23 @@ constexpr uint32_t kBarBits = 7;
 constexpr uint64_t kEntryBytes = 16;
 constexpr uint64_t kEntryControl = 12;
 
+// The address that such a register means: the BAR's number is in its low bits.
+uint64_t Place(const PciFunction& function, uint32_t bits) {
+  return function.bar(static_cast<int>(bits & kBarBits)) + (bits & ~kBarBits);
+}
+
 }  // namespace
 
 MsixTable::MsixTable(PciFunction& function)
     : function_(function),
       capability_(function.FindCapability(pci::kMsixCapabilityId).value_or(0)) {
   if (capability_ == 0) return;
-  vectors_ = (function.Config(2, capability_ + kControl) & 0x7ff) + 1;
+  vectors_ =
+      static_cast<int>(function.Config(2, capability_ + kControl) & 0x7ff) + 1;
   const uint32_t table = function.Config(4, capability_ + kTable);
   const uint32_t pending = function.Config(4, capability_ + kPendingBits);
-  table_ = function.bar(table & kBarBits) + (table & ~kBarBits);
-  pending_bits_ = function.bar(pending & kBarBits) + (pending & ~kBarBits);
+  table_ = Place(function, table);
+  pending_bits_ = Place(function, pending);
 }
 
 void MsixTable::SetControl(bool enable, bool function_mask) {

@@ -50,11 +50,13 @@ void PciFunction::SetConfig(int size, int offset, uint32_t value) {
 
 std::optional<int> PciFunction::FindCapability(uint8_t id) {
   if ((Config(2, pci::kStatus) & pci::kStatusCapabilities) == 0) return {};
-  int offset = Config(1, pci::kCapabilities);
+  int offset = pci::kCapabilities;
   // There is room for 48 of them; a list that goes in circles ends too.
-  for (int seen = 0; offset != 0 && seen < 48; ++seen) {
+  for (int seen = 0; seen < 48; ++seen) {
+    offset = static_cast<int>(Config(1, offset));
+    if (offset == 0) return {};
     if (Config(1, offset) == id) return offset;
-    offset = Config(1, offset + 1);
+    ++offset;  // To where the next one is.
   }
   return {};
 }

@@ -27,7 +27,6 @@
 namespace ivshmem::qemu {
 namespace {
 
-using ::testing::Each;
 using ::testing::ElementsAre;
 
 constexpr uint64_t kSize = 1 << 20;

@@ -86,7 +86,7 @@ Qemu::Qemu(std::unique_ptr<Process> process, UniqueFd qtest, UniqueFd qmp,
 
 absl::Status Qemu::GetReady() {
   // The monitor greets when all devices are there.
-  const absl::Status status = qmp_.Negotiate();
+  absl::Status status = qmp_.Negotiate();
   if (status.ok()) return status;
   if (absl::IsDeadlineExceeded(status)) {
     process_->Kill();
