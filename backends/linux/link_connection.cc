@@ -70,6 +70,13 @@ absl::StatusOr<bool> LinkConnection::ReadOnce() {
   absl::StatusOr<unix_socket::Received> received = unix_socket::Receive(
       socket_.get(), absl::MakeSpan(buffer).first(reader_.missing()));
   if (!received.ok()) return received.status();
+  // A message without its descriptor would mean something else.
+  if (received->fds_lost) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("a descriptor that came when ", client_.awaited(),
+                     " was awaited could not be taken: this process has as "
+                     "many open as it may, or more came than any message has"));
+  }
   if (received->condition == unix_socket::Condition::kWouldBlock) return false;
   if (received->condition == unix_socket::Condition::kClosed) {
     return absl::UnavailableError(

@@ -7,6 +7,8 @@
 #include <memory>
 #include <vector>
 
+#include "backends/linux/descriptor_limit.h"
+#include "backends/linux/event_fd.h"
 #include "backends/linux/link_fixture.h"
 #include "core/protocol/message.h"
 #include "gmock/gmock.h"
@@ -210,6 +212,24 @@ TEST_F(ServerLinkPeers, TwoDescriptorsBesideOneMessageEndTheConnection) {
   const std::shared_ptr<EventFd> event = *EventFd::Create();
   server_.SendAll(2, {event->fd(), event->fd()});
   ASSERT_TRUE(UntilEvent(Kind::kLost));
+}
+
+// A peer's vector whose descriptor this process has no room for is not taken
+// for a peer that left: the link ends, says why, and comes back.
+TEST_F(ServerLinkPeers, NoRoomForADescriptorEndsTheConnection) {
+  JoinAs(1);
+  AttachDevice(1);
+  server_.Connect(2, 1);
+  ASSERT_TRUE(Until([&] { return Vectors(2).size() == 1; }));
+  const Events more = {*EventFd::Create()};
+  server_.Send(2, more[0]->fd());
+  {
+    const DescriptorLimit none(0);
+    ASSERT_TRUE(UntilEvent(Kind::kLost));
+  }
+  EXPECT_THAT(events_.Last(Kind::kLost).text,
+              testing::HasSubstr("this process has as many open as it may"));
+  EXPECT_EQ(Vectors(2).size(), 1) << "the peer has not left";
 }
 
 // The guest rings from inside the event that tells of the peer; the embedder
