@@ -83,6 +83,7 @@ TEST(OurFlatDevice, AnotherSizeThanTheServers) {
   const absl::Status status =
       JoinedLink::Join({.socket_path = server.socket_path(),
                         .memory_size = kMemorySize,
+                        .greeting_deadline = kPatience,
                         .retry = false})
           .status();
   EXPECT_FALSE(status.ok());

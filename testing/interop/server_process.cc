@@ -12,6 +12,7 @@
 
 #include "absl/algorithm/container.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
@@ -87,7 +88,11 @@ void ServerProcess::Stop() {
 std::unique_ptr<Process> StartCommand(const ServerProcess& server,
                                       const std::vector<std::string>& command) {
   std::vector<std::string> arguments = command;
-  arguments.insert(arguments.end(), {"--socket", server.socket_path()});
+  // Descriptors under way are counted for each user: another test's storm of
+  // clients can hold up this server for seconds.
+  arguments.insert(arguments.end(),
+                   {"--socket", server.socket_path(), "--timeout",
+                    absl::StrCat(absl::ToInt64Seconds(kPatience))});
   absl::StatusOr<std::unique_ptr<Process>> process =
       Process::Start({.program = kProgram, .arguments = arguments});
   EXPECT_TRUE(process.ok()) << process.status();
