@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <string>
 
+#include "backends/linux/identity.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/server_fixture.h"
@@ -77,7 +78,7 @@ TEST(OpenMemoryTest, LeavesNoNameInADirectory) {
 // The name of shared memory is removed only from the object that it is of.
 TEST(RemoveShmTest, RemovesOnlyItsOwn) {
   const MemorySpec spec = {.kind = Kind::kShm,
-                           .name = "ivshmem_test_" + std::to_string(getpid()),
+                           .name = "ivshmem_test_" + RandomIdentity(),
                            .size = 4096};
   const auto first = OpenMemory(spec);
   ASSERT_TRUE(first.ok()) << first.status();

@@ -37,8 +37,9 @@ void ServerTest::Start(Server::Options options) {
   server_ = *std::move(server);
 }
 
-bool ServerTest::Until(const std::function<bool()>& condition) {
-  const absl::Time end = absl::Now() + kPatience;
+bool ServerTest::Until(const std::function<bool()>& condition,
+                       absl::Duration patience) {
+  const absl::Time end = absl::Now() + patience;
   while (!condition()) {
     if (absl::Now() > end) return false;
     loop_->Dispatch(absl::Milliseconds(10));
@@ -75,20 +76,22 @@ std::unique_ptr<TestClient> ServerTest::Join(
 }
 
 bool ServerTest::UntilAllKnow(
-    const std::vector<std::unique_ptr<TestClient>>& clients) {
-  return Until([&] {
-           bool all = true;
-           for (const auto& client : clients) {
-             client->Read();
-             EXPECT_TRUE(client->error().ok()) << client->error();
-             EXPECT_FALSE(client->closed());
-             if (!client->error().ok() || client->closed()) return false;
-             all = all && client->joined() &&
-                   client->peers().size() == clients.size() &&
-                   client->vectors() == clients.size() * vectors_;
-           }
-           return all;
-         }) &&
+    const std::vector<std::unique_ptr<TestClient>>& clients,
+    absl::Duration patience) {
+  const auto all_told = [&] {
+    bool all = true;
+    for (const auto& client : clients) {
+      client->Read();
+      EXPECT_TRUE(client->error().ok()) << client->error();
+      EXPECT_FALSE(client->closed());
+      if (!client->error().ok() || client->closed()) return false;
+      all = all && client->joined() &&
+            client->peers().size() == clients.size() &&
+            client->vectors() == clients.size() * vectors_;
+    }
+    return all;
+  };
+  return Until(all_told, patience) &&
          std::all_of(clients.begin(), clients.end(), [&](const auto& client) {
            return std::all_of(
                client->peers().begin(), client->peers().end(),

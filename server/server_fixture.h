@@ -24,7 +24,7 @@
 namespace ivshmem::server {
 
 // What must happen has so long; nothing waits for it to pass.
-inline constexpr absl::Duration kPatience = absl::Minutes(5);
+inline constexpr absl::Duration kPatience = absl::Seconds(50);
 
 // A directory of its own, with a path short enough for sockets.
 class ShortDirectory {
@@ -69,7 +69,8 @@ class ServerTest : public testing::Test {
   void StopServer() { server_.reset(); }
 
   // Runs the loop until `condition` holds.
-  [[nodiscard]] bool Until(const std::function<bool()>& condition);
+  [[nodiscard]] bool Until(const std::function<bool()>& condition,
+                           absl::Duration patience = kPatience);
   // Runs the loop until there is nothing to do.
   void Settle();
 
@@ -81,7 +82,8 @@ class ServerTest : public testing::Test {
       const std::optional<std::string>& identity = std::nullopt);
   // Runs the loop until all of them know all of them, and nobody else.
   [[nodiscard]] bool UntilAllKnow(
-      const std::vector<std::unique_ptr<TestClient>>& clients);
+      const std::vector<std::unique_ptr<TestClient>>& clients,
+      absl::Duration patience = kPatience);
 
   const ShortDirectory directory_;
   const std::string path_;

@@ -29,7 +29,7 @@ class StormTest : public ServerTest {
       clients.push_back(std::make_unique<TestClient>(
           *std::move(socket), TestClient::Vectors::kClose));
     }
-    ASSERT_TRUE(UntilAllKnow(clients));
+    ASSERT_TRUE(UntilAllKnow(clients, absl::Minutes(10)));
     Settle();
     const Status status = server_->status();
     EXPECT_EQ(status.counts.joined, static_cast<uint64_t>(count));

@@ -115,7 +115,9 @@ class ServerCommandTest : public testing::Test {
   const server::ShortDirectory directory_;
   const std::string socket_ = directory_.File("socket");
   const std::string state_ = directory_.File("state");
-  const std::string shm_ = "ivshmem_command_test_" + std::to_string(getpid());
+  // Other tests run at the same time, with the same process ids in their
+  // sandboxes.
+  const std::string shm_ = "ivshmem_test_" + RandomIdentity();
 };
 
 }  // namespace ivshmem::tool
