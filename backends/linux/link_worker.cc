@@ -51,10 +51,11 @@ void ServerLink::Worker::TryToConnect() {
   session_joined_ = false;
   peers_known_ = false;
   early_.clear();
+  std::optional<std::string> name;
+  if (options_.keep_id) name = IdentityName(identity());
   absl::StatusOr<std::unique_ptr<LinkConnection>> connection =
-      LinkConnection::Open(loop_, options_.socket_path,
-                           IdentityName(identity()), options_.greeting_deadline,
-                           *this);
+      LinkConnection::Open(loop_, options_.socket_path, name,
+                           options_.greeting_deadline, *this);
   if (connection.ok()) {
     name_conflicts_ = 0;
     connection_ = *std::move(connection);

@@ -60,8 +60,12 @@ class ServerLink {
     // Most descriptors that the server can make this process hold for peers. A
     // server that sends more is left.
     int max_descriptors = 16384;
-    // By which this project's server knows the device again: 32 lower case
-    // hexadecimal digits, the same for no other device. Empty: a random one.
+    // Whether this project's server is to know the device again, and to keep
+    // its id for it for a time when it has gone. Not worth it for who comes
+    // once.
+    bool keep_id = true;
+    // By which it knows it: 32 lower case hexadecimal digits, the same for no
+    // other device. Empty: a random one.
     std::string identity;
   };
 

@@ -257,6 +257,13 @@ TEST_F(ServerLinkRejoin, TheIdentityMayBeGiven) {
   EXPECT_EQ(server_.client_name(), IdentityName(options_.identity));
 }
 
+// Who does not want to be known again has no name.
+TEST_F(ServerLinkRejoin, NoNameForWhoComesOnce) {
+  options_.keep_id = false;
+  JoinAs(1);
+  EXPECT_EQ(server_.client_name(), "");
+}
+
 // Somebody else may have taken the name: then the device is a new one to the
 // server, rather than none.
 TEST_F(ServerLinkRejoin, ATakenNameIsReplaced) {

@@ -31,7 +31,8 @@ absl::StatusOr<std::unique_ptr<JoinedClient>> JoinedClient::Join(
       ServerLink::Start(*client->loop_,
                         {.socket_path = socket_path,
                          .greeting_deadline = timeout,
-                         .retry = false},
+                         .retry = false,
+                         .keep_id = false},
                         client.get());
   if (!link.ok()) return link.status();
   client->link_ = *std::move(link);

@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <cstdlib>
 #include <limits>
-#include <map>
 
 #include "absl/numeric/bits.h"
 #include "absl/status/status.h"
@@ -134,6 +133,11 @@ ServerFlags WithDefaultsOfQemu(ServerFlags flags) {
   return flags;
 }
 
+server::RestIds ReadRestIds(const std::string& when) {
+  if (when == "always") return server::RestIds::kAlways;
+  return when == "never" ? server::RestIds::kNever : server::RestIds::kAuto;
+}
+
 }  // namespace
 
 void AddServerFlags(CLI::App& server, ServerFlags& flags) {
@@ -217,14 +221,9 @@ void AddServerFlags(CLI::App& server, ServerFlags& flags) {
                   "Give no id again while a client is there that knew it as "
                   "another's: QEMU dies of it. auto: for processes called "
                   "qemu-...; always: for all but our own clients; never")
-      ->transform(CLI::CheckedTransformer(
-          std::map<std::string, server::RestIds>{
-              {"auto", server::RestIds::kAuto},
-              {"always", server::RestIds::kAlways},
-              {"never", server::RestIds::kNever}},
-          CLI::ignore_case))
+      ->check(CLI::IsMember({"auto", "always", "never"}))
       ->type_name("WHEN")
-      ->default_str("auto");
+      ->capture_default_str();
   server
       .add_option("--state", flags.state,
                   "Keeps in this file what a restarted server has to know")
@@ -263,7 +262,7 @@ absl::StatusOr<ServerOptions> Understand(const ServerFlags& typed) {
       .max_peers = flags.max_peers,
       .stall_timeout = absl::Seconds(flags.stall_seconds),
       .keep_ids = absl::Seconds(flags.keep_seconds),
-      .rest_ids = flags.rest_ids,
+      .rest_ids = ReadRestIds(flags.rest_ids),
       .state = flags.state,
       .status_socket = flags.status_socket,
       .daemon = flags.daemon,

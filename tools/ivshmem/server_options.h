@@ -36,7 +36,7 @@ struct ServerFlags {
   std::vector<std::string> groups;
   double stall_seconds = 30;
   double keep_seconds = 60;
-  server::RestIds rest_ids = server::RestIds::kAuto;
+  std::string rest_ids = "auto";
   std::string state;
   std::string status_socket;
   bool foreground = false;

@@ -64,14 +64,16 @@ absl::Status Watch(const WatchOptions& options) {
              Print(json, "interrupt", "vector", vector);
            }});
   if (!client.ok()) return client.status();
-  absl::Status status = stop->Watch((*client)->loop());
+  // Its watches go before the client's loop.
+  Stop ending = *std::move(stop);
+  absl::Status status = ending.Watch((*client)->loop());
   if (status.ok() && !options.ignore_input) {
-    status = stop->WatchInput((*client)->loop());
+    status = ending.WatchInput((*client)->loop());
   }
   if (!status.ok()) return status;
   Print(json, "watching", "as", (*client)->id());
   return (*client)->RunUntil([&] {
-    return stop->requested() || !std::cout ||
+    return ending.requested() || !std::cout ||
            (options.count != 0 && interrupts >= options.count);
   });
 }
