@@ -27,8 +27,9 @@ absl::Time At(int second) { return absl::FromUnixSeconds(second); }
 TEST(IdsTest, LowestFirst) {
   Ids ids(8);
   for (int round = 0; round < 2; ++round) {
-    for (PeerId id = 0; id < 3; ++id)
+    for (PeerId id = 0; id < 3; ++id) {
       EXPECT_EQ(ids.Give("", true, At(round)), id);
+    }
     for (PeerId id = 0; id < 3; ++id) ids.TakeBack(id, At(round), At(0));
   }
 }
@@ -148,13 +149,14 @@ RC_GTEST_PROP(IdsTest, NoFragileClientSeesAnIdTwice, ()) {
   for (const int step : steps) {
     ++now;
     if (step % 2 == 0 && !clients.empty()) {
-      const auto gone = std::next(clients.begin(), step / 2 % clients.size());
+      const auto gone = std::next(clients.begin(),
+                                  step / 2 % static_cast<int>(clients.size()));
       ids.TakeBack(gone->first, At(now), At(now + step % 7));
       clients.erase(gone);
       continue;
     }
     const std::string owner =
-        step % 3 == 0 ? "" : std::string(1, 'a' + step % 4);
+        step % 3 == 0 ? "" : std::string(1, "abcd"[step % 4]);
     const std::optional<PeerId> id = ids.Give(owner, owner.empty(), At(now));
     RC_ASSERT(id.has_value());
     RC_ASSERT(!clients.contains(*id));

@@ -17,7 +17,6 @@
 namespace ivshmem::server {
 namespace {
 
-using testing::HasSubstr;
 using Kind = MemorySpec::Kind;
 
 // A PCI BAR is a power of two.

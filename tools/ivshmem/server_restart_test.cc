@@ -101,7 +101,11 @@ TEST_F(RestartTest, WithoutStateItStartsAnew) {
 
 // A server that would not be the same says what changed; state and memory stay.
 TEST_F(RestartTest, RefusesToBeAnother) {
-  Kill(*Serve(Stateful()));
+  {
+    const auto server = Serve(Stateful());
+    ASSERT_TRUE(Until([&] { return fs::exists(state_); }));
+    Kill(*server);
+  }
   const std::string before = Content(state_);
   const auto error = [&](Arguments arguments) {
     arguments.insert(arguments.end(), {"--state", state_});
@@ -127,7 +131,9 @@ TEST_F(RestartTest, RefusesToBeAnother) {
   EXPECT_THAT(error({"--shm-name", shm_}), HasSubstr("the memory object"));
   EXPECT_FALSE(ShmExists(shm_));
   fs::rename(kept, "/dev/shm/" + shm_);
-  EXPECT_EQ(Serve(Stateful())->err(), "");
+  const auto server = Serve(Stateful());
+  Join();
+  EXPECT_EQ(server->err(), "");
 }
 
 // A state file that makes no sense ends the start, with its name and the field.
@@ -146,8 +152,8 @@ TEST_F(RestartTest, IgnoresAStateOfBeforeABoot) {
   std::ofstream(state_) << "boot_id: 'x' vectors: 7 memory { kind: SHM "
                            "name: 'x' size: 4096 } holdings { id: 0 }";
   const auto server = Serve(Stateful());
-  EXPECT_THAT(server->err(), HasSubstr("is of before the machine was booted"));
   EXPECT_EQ(Join()->id(), 0);
+  EXPECT_THAT(server->err(), HasSubstr("is of before the machine was booted"));
 }
 
 // A state that cannot be written is known at the start.
@@ -277,8 +283,8 @@ TEST_F(SystemdTest, StoresTheMemory) {
   }
   // After a stop systemd has it no more: all is new, which is said.
   const auto server = Serve({"--memfd", "--state", state_}, Notified());
-  EXPECT_THAT(server->err(), HasSubstr("systemd has not stored the memory"));
   EXPECT_NE(MemoryOf(*Join()).identity(), identity);
+  EXPECT_THAT(server->err(), HasSubstr("systemd has not stored the memory"));
 }
 
 // Memory of another size is not what was asked for.

@@ -12,6 +12,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "gtest/gtest.h"
 
 namespace ivshmem::tool {
@@ -69,7 +71,14 @@ void Process::Signal(int signal) const { kill(pid_, signal); }
 int Process::Wait() {
   running_ = false;
   int status = 0;
-  EXPECT_EQ(waitpid(pid_, &status, 0), pid_);
+  const absl::Time deadline = absl::Now() + absl::Seconds(50);
+  pid_t ended = 0;
+  while (ended == 0) {
+    ended = waitpid(pid_, &status, WNOHANG);
+    if (absl::Now() > deadline) Signal(SIGKILL);
+    if (ended == 0) absl::SleepFor(absl::Milliseconds(2));
+  }
+  EXPECT_EQ(ended, pid_);
   return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 

@@ -35,7 +35,8 @@ class Process {
 
   pid_t pid() const { return pid_; }
   void Signal(int signal) const;
-  // Waits for the end: the exit status, or minus the signal that killed it.
+  // Waits for the end: the exit status, or minus the signal that killed it. Who
+  // does not end in time is killed.
   int Wait();
   // What it wrote so far.
   std::string out() const;
