@@ -72,7 +72,7 @@ void RaiseDescriptorLimit() {
 
 // One round. Which of the two is first changes with each, so that neither has
 // the better half of a machine that gets busier.
-absl::Status MeasureRound(Series& series, absl::Duration& time) {
+absl::Status MeasureRound(Series& series, benchmark::State& state) {
   const bool storm_first = series.ratio.size() % 2 == 0;
   absl::StatusOr<Measured> storm = Measured{};
   if (storm_first) storm = MeasureStorm(series.shape);
@@ -83,24 +83,26 @@ absl::Status MeasureRound(Series& series, absl::Duration& time) {
   series.storm.push_back(storm->rate());
   series.baseline.push_back(baseline->rate());
   series.ratio.push_back(storm->rate() / baseline->rate());
-  time = storm->time;
+  state.SetIterationTime(absl::ToDoubleSeconds(storm->time));
+  state.counters["storm_msg/s"] = storm->rate();
+  state.counters["baseline_msg/s"] = baseline->rate();
+  state.counters["ratio"] = series.ratio.back();
+  state.counters["server_ns"] = storm->PerMessage(storm->sender_cpu);
+  state.counters["clients_ns"] = storm->PerMessage(storm->reader_cpu);
+  state.counters["sender_ns"] = baseline->PerMessage(baseline->sender_cpu);
+  state.counters["reader_ns"] = baseline->PerMessage(baseline->reader_cpu);
   return absl::OkStatus();
 }
 
 void Run(benchmark::State& state, Series& series) {
   for (auto _ : state) {
-    absl::Duration time;
-    const absl::Status status = MeasureRound(series, time);
+    const absl::Status status = MeasureRound(series, state);
     if (!status.ok()) {
       series.failure = status;
       state.SkipWithError(status.ToString().c_str());
       return;
     }
-    state.SetIterationTime(absl::ToDoubleSeconds(time));
   }
-  state.counters["storm_msg/s"] = series.storm.back();
-  state.counters["baseline_msg/s"] = series.baseline.back();
-  state.counters["ratio"] = series.ratio.back();
 }
 
 // The closing line.

@@ -4,6 +4,8 @@
 #ifndef IVSHMEM_BENCH_MEASURED_H_
 #define IVSHMEM_BENCH_MEASURED_H_
 
+#include <sys/resource.h>
+
 #include <cstdint>
 #include <ctime>
 
@@ -26,11 +28,25 @@ struct Shape {
 struct Measured {
   int64_t messages = 0;
   absl::Duration time;
+  absl::Duration sender_cpu;  // Of the process that sends, from its start.
+  absl::Duration reader_cpu;  // Of this process.
 
   double rate() const {
     return static_cast<double>(messages) / absl::ToDoubleSeconds(time);
   }
+  double PerMessage(absl::Duration cpu) const {  // Nanoseconds.
+    return absl::ToDoubleNanoseconds(cpu) / static_cast<double>(messages);
+  }
 };
+
+// What a process has used so far: `who` is RUSAGE_SELF, or RUSAGE_CHILDREN for
+// all those that were waited for.
+inline absl::Duration CpuTime(int who) {
+  rusage usage;
+  getrusage(who, &usage);
+  return absl::DurationFromTimeval(usage.ru_utime) +
+         absl::DurationFromTimeval(usage.ru_stime);
+}
 
 // Runs from its making, by a clock that nobody sets.
 class Stopwatch {

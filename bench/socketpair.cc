@@ -64,6 +64,7 @@ absl::StatusOr<Measured> MeasureSocketpair(const Shape& shape) {
   }
   const UniqueFd here(ends[0]);
   UniqueFd there(ends[1]);
+  const absl::Duration children = CpuTime(RUSAGE_CHILDREN);
   const pid_t parent = getpid();
   const pid_t sender = fork();
   if (sender < 0) return absl::ErrnoToStatus(errno, "fork");
@@ -74,7 +75,7 @@ absl::StatusOr<Measured> MeasureSocketpair(const Shape& shape) {
     _exit(SendAll(there.get(), shape) ? 0 : 1);
   }
   there.Reset();
-  const absl::Cleanup reap = [sender] {
+  absl::Cleanup reap = [sender] {
     kill(sender, SIGKILL);
     waitpid(sender, nullptr, 0);
   };
@@ -82,13 +83,19 @@ absl::StatusOr<Measured> MeasureSocketpair(const Shape& shape) {
   if (read(here.get(), &go, 1) != 1) {
     return absl::InternalError("socketpair: the sender could not begin");
   }
+  const absl::Duration self = CpuTime(RUSAGE_SELF);
   const Stopwatch stopwatch;
   if (write(here.get(), &go, 1) != 1) {
     return absl::ErrnoToStatus(errno, "socketpair");
   }
   const absl::Status received = ReceiveAll(here.get(), shape.messages());
   if (!received.ok()) return received;
-  return Measured{.messages = shape.messages(), .time = stopwatch.Elapsed()};
+  Measured measured = {.messages = shape.messages(),
+                       .time = stopwatch.Elapsed(),
+                       .reader_cpu = CpuTime(RUSAGE_SELF) - self};
+  std::move(reap).Invoke();
+  measured.sender_cpu = CpuTime(RUSAGE_CHILDREN) - children;
+  return measured;
 }
 
 }  // namespace ivshmem::bench

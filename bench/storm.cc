@@ -149,18 +149,23 @@ absl::StatusOr<Measured> MeasureStorm(const Shape& shape) {
     std::error_code error;
     std::filesystem::remove_all(folder, error);
   };
+  const absl::Duration children = CpuTime(RUSAGE_CHILDREN);
   auto server = StartServer(folder, shape);
   if (!server.ok()) return server.status();
 
   Storm storm(shape);
+  const absl::Duration self = CpuTime(RUSAGE_SELF);
   const Stopwatch stopwatch;
   absl::Status status = storm.Join(absl::StrCat(folder, "/socket"));
   if (status.ok()) status = storm.Drain();
-  const absl::Duration time = stopwatch.Elapsed();
+  Measured measured = {.messages = shape.messages(),
+                       .time = stopwatch.Elapsed(),
+                       .reader_cpu = CpuTime(RUSAGE_SELF) - self};
   if (status.ok()) status = storm.CheckSilence();
   if (status.ok()) status = StopServer(**server);
   if (!status.ok()) return status;
-  return Measured{.messages = shape.messages(), .time = time};
+  measured.sender_cpu = CpuTime(RUSAGE_CHILDREN) - children;
+  return measured;
 }
 
 }  // namespace ivshmem::bench
