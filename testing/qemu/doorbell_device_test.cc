@@ -215,6 +215,11 @@ TEST_P(DoorbellDeviceTest, TwoInOneQemu) {
   EXPECT_TRUE(second->PendingWithin(0, kPatience));
   EXPECT_TRUE(second->Take(0));
   EXPECT_FALSE(first->Take(0));
+  Kick(other_own[0]);
+  EXPECT_TRUE(second->PendingWithin(0, kPatience));
+  second->msix().Mask(0, false);
+  EXPECT_FALSE(first->Take(0)) << "that message was the other's";
+  EXPECT_TRUE(second->Take(0));
 }
 
 }  // namespace

@@ -26,7 +26,6 @@ absl::StatusOr<std::string> LineSocket::ReadLine(absl::Time deadline) {
     const size_t end = in_.find('\n', scanned_);
     if (end != std::string::npos) {
       std::string line = in_.substr(taken_, end - taken_);
-      if (!line.empty() && line.back() == '\r') line.pop_back();
       taken_ = scanned_ = end + 1;
       return line;
     }

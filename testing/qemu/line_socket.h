@@ -27,7 +27,7 @@ class LineSocket {
   // neither side waits for the other to read.
   void Queue(absl::string_view line);
 
-  // The next line that came, without its end ("\n" or "\r\n"). Errors:
+  // The next line that came, without its "\n". Errors:
   // DeadlineExceeded, Unavailable when the other side has closed.
   absl::StatusOr<std::string> ReadLine(absl::Time deadline);
 

@@ -76,6 +76,10 @@ TEST_F(PlainDeviceTest, ConfigurationSpaceByBytes) {
   device_->function().SetConfig(1, pci::kCacheLineSize, 0x10);
   EXPECT_EQ(Config(4, pci::kInterruptLine), 0x5a);
   EXPECT_EQ(Config(4, pci::kCacheLineSize) & 0xff, 0x10);
+  device_->function().SetConfig(2, pci::kBar0 + 2, 0xabcd);
+  device_->function().SetConfig(1, pci::kBar0 + 1, 0x12);
+  EXPECT_EQ(Config(4, pci::kBar0), 0xabcd1200);
+  EXPECT_EQ(Config(2, pci::kBar0 + 2), 0xabcd);
 }
 
 // BAR 0 has 256 bytes; there is no BAR 1; BAR 2 has the memory, 64-bit and

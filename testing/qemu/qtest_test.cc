@@ -93,7 +93,7 @@ TEST_F(QtestTest, AsynchronousLinesAreNoAnswers) {
 // "All sent before the first answer is awaited", and answers come in order,
 // however the stream is cut.
 TEST_F(QtestTest, CommandsAreSentTogether) {
-  Says("OK 0x1\nOK\r\nOK 0x");
+  Says("OK 0x1\nOK\nOK 0x");
   Says("3\n");
   EXPECT_THAT(qtest_.Run({command::Read(1, 0), command::Write(1, 0, 2),
                           command::Read(1, 2)}),
