@@ -97,6 +97,9 @@ class PciDevice : private InterruptSink,
   void ConfigRead(uint64_t offset, absl::Span<uint8_t> bytes) const noexcept;
   void ConfigWrite(uint64_t offset, absl::Span<const uint8_t> bytes) noexcept;
 
+  // The same, for the address map of an ECAM window.
+  MmioHandler& config() { return config_; }
+
   // The guest's accesses of BAR `bar`; see pci::Function::bar().
   MmioHandler& bar(int bar) { return function_->bar(bar); }
 
@@ -110,6 +113,21 @@ class PciDevice : private InterruptSink,
   const SharedMemory& memory() const { return shared_; }
 
  private:
+  class ConfigHandler : public MmioHandler {
+   public:
+    explicit ConfigHandler(PciDevice& device) : device_(device) {}
+    void Read(uint64_t offset, absl::Span<uint8_t> bytes) noexcept override {
+      device_.ConfigRead(offset, bytes);
+    }
+    void Write(uint64_t offset,
+               absl::Span<const uint8_t> bytes) noexcept override {
+      device_.ConfigWrite(offset, bytes);
+    }
+
+   private:
+    PciDevice& device_;
+  };
+
   PciDevice(const SharedMemory& memory, MemoryAccess access);
 
   static pci::FunctionSpec Spec(const Config& config, int vectors,
@@ -128,6 +146,7 @@ class PciDevice : private InterruptSink,
   bool IntxLevel() const noexcept override;
 
   const SharedMemory shared_;
+  ConfigHandler config_{*this};
   std::unique_ptr<Device> device_;
   std::optional<RegisterBlock> registers_;
   MemoryBlock memory_;

@@ -33,16 +33,6 @@ auto ReportTo(GuestObserver& observer) {
 
 void World::Free::operator()(uint8_t* memory) const { std::free(memory); }
 
-void World::FunctionConfig::Read(uint64_t offset,
-                                 absl::Span<uint8_t> bytes) noexcept {
-  world_.pci_device_->ConfigRead(offset, bytes);
-}
-
-void World::FunctionConfig::Write(uint64_t offset,
-                                  absl::Span<const uint8_t> bytes) noexcept {
-  world_.pci_device_->ConfigWrite(offset, bytes);
-}
-
 // Something else on the bus, that the guest must pass over: Intel's 440FX.
 World::HostBridge::HostBridge() {
   config_.Set32(0x00, 0x12378086);
@@ -66,8 +56,7 @@ World::World(const Config& config, GuestObserver& x86, GuestObserver& cortex_m)
     : config_(config),
       memory_(AllocateMemory(config.devices.region.size)),
       reports_{ReportDevice(config.messages, ReportTo(x86)),
-               ReportDevice(config.messages, ReportTo(cortex_m))},
-      function_tap_("config", function_config_, x86) {}
+               ReportDevice(config.messages, ReportTo(cortex_m))} {}
 
 absl::Status World::Build(GuestObserver& x86, GuestObserver& cortex_m) {
   if (memory_ == nullptr) {
@@ -108,16 +97,20 @@ absl::Status World::BuildX86(GuestObserver& observer) {
   if (!device.ok()) return device.status();
   pci_device_ = *std::move(device);
 
-  pci_host_.Attach(PciAddress(0, 0, 0), host_bridge_);
-  pci_host_.Attach(
-      PciAddress(0, config_.devices.pc.slot, config_.devices.pc.function),
-      function_tap_);
-  auto host = x86_->ports().Claim(PciHost::kPort, PciHost::kPorts, pci_host_);
-  if (!host.ok()) return host.status();
-  auto report =
-      x86_->ports().Claim(X86_REPORT_PORT, kReportSize, reports_[kSideX86]);
-  if (!report.ok()) return report.status();
-  x86_claims_ = {*std::move(host), *std::move(report)};
+  config_tap_ =
+      std::make_unique<Tap>("config", pci_device_->config(), observer);
+  const PciDeviceConfig& at = config_.devices.pc;
+  absl::StatusOr<RegistrationPtr> claims[] = {
+      functions_.Claim(0, pci::kEcamFunctionSize, host_bridge_),
+      functions_.Claim(pci::EcamOffset(0, at.slot, at.function),
+                       pci::kEcamFunctionSize, *config_tap_),
+      x86_->ports().Claim(pci::ConfigPorts::kPort, pci::ConfigPorts::kPorts,
+                          config_ports_),
+      x86_->ports().Claim(X86_REPORT_PORT, kReportSize, reports_[kSideX86])};
+  for (absl::StatusOr<RegistrationPtr>& claim : claims) {
+    if (!claim.ok()) return claim.status();
+    x86_claims_.push_back(*std::move(claim));
+  }
   return absl::OkStatus();
 }
 

@@ -8,12 +8,15 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "backends/address_map.h"
 #include "backends/registration.h"
 #include "bus/mmio_handler.h"
+#include "bus/pci/config_ports.h"
 #include "bus/pci/config_space.h"
 #include "core/events.h"
 #include "core/shared_memory.h"
@@ -25,7 +28,6 @@
 #include "examples/two_guests/guest_report.h"
 #include "examples/two_guests/guests/ring.h"
 #include "examples/two_guests/machine.h"
-#include "examples/two_guests/pci_host.h"
 #include "examples/two_guests/tap.h"
 #include "examples/two_guests/x86_machine.h"
 
@@ -65,17 +67,6 @@ class World {
   }
 
  private:
-  // A PCI device's configuration space as the host bridge sees it.
-  class FunctionConfig : public MmioHandler {
-   public:
-    explicit FunctionConfig(World& world) : world_(world) {}
-    void Read(uint64_t offset, absl::Span<uint8_t> bytes) noexcept override;
-    void Write(uint64_t offset,
-               absl::Span<const uint8_t> bytes) noexcept override;
-
-   private:
-    World& world_;
-  };
   class HostBridge : public MmioHandler {
    public:
     HostBridge();
@@ -101,13 +92,13 @@ class World {
   std::array<ReportDevice, kSides> reports_;
 
   std::unique_ptr<X86Machine> x86_;
-  PciHost pci_host_;
+  AddressMap functions_;  // As in an ECAM window.
+  pci::ConfigPorts config_ports_{functions_};
   HostBridge host_bridge_;
-  FunctionConfig function_config_{*this};
-  Tap function_tap_;
   std::unique_ptr<TappedSpace> x86_mmio_;
-  std::array<RegistrationPtr, 2> x86_claims_;
   std::unique_ptr<PciDevice> pci_device_;
+  std::unique_ptr<Tap> config_tap_;
+  std::vector<RegistrationPtr> x86_claims_;
 
   std::unique_ptr<CortexMMachine> cortex_m_;
   std::unique_ptr<TappedSpace> cortex_m_mmio_;

@@ -1,30 +1,47 @@
 // Copyright 2026 The ivshmem Authors
 // SPDX-License-Identifier: Apache-2.0
 
-#include "examples/two_guests/address_map.h"
+#include "backends/address_map.h"
 
 #include <array>
+#include <atomic>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <memory>
+#include <thread>
 #include <utility>
+#include <vector>
 
-#include "examples/two_guests/test_recorder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace ivshmem::two_guests {
+namespace ivshmem {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-// Reads the offset.
-class Echo : public Recorder {
+// Reads the offset; keeps the low bytes of what is written.
+class Echo : public MmioHandler {
  public:
   void Read(uint64_t offset, absl::Span<uint8_t> bytes) noexcept override {
     for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(offset++);
   }
+  void Write(uint64_t, absl::Span<const uint8_t> bytes) noexcept override {
+    values_.push_back(bytes[0]);
+    if (on_write_) on_write_();
+  }
+
+  // Called in each write, after it was noted.
+  void OnWrite(std::function<void()> on_write) {
+    on_write_ = std::move(on_write);
+  }
+  const std::vector<uint8_t>& values() const { return values_; }
+
+ private:
+  std::vector<uint8_t> values_;
+  std::function<void()> on_write_;
 };
 
 class AddressMapTest : public testing::Test {
@@ -95,10 +112,51 @@ TEST_F(AddressMapTest, AReleasedRangeIsFree) {
 
 TEST_F(AddressMapTest, AHandlerMayReleaseItsOwnClaim) {
   RegistrationPtr claim = *map_.Claim(0x1000, 0x100, handler_);
-  handler_.OnWrite([&](uint32_t) { claim = nullptr; });
+  handler_.OnWrite([&] { claim = nullptr; });
   Write(0x1000, 1);
   Write(0x1000, 2);
   EXPECT_THAT(handler_.values(), ElementsAre(1));
+}
+
+// What a handler uses may be freed once its claim is released and Synchronize()
+// has returned, while other threads go on with their accesses.
+TEST_F(AddressMapTest, SynchronizeWaitsForAccesses) {
+  // Answers as long as it is alive.
+  class Mortal : public MmioHandler {
+   public:
+    explicit Mortal(std::atomic<bool>& failed) : failed_(failed) {}
+    ~Mortal() override { alive_ = false; }
+    void Read(uint64_t, absl::Span<uint8_t>) noexcept override {
+      for (int i = 0; i < 50; ++i) {
+        if (!alive_) failed_ = true;
+      }
+    }
+    void Write(uint64_t, absl::Span<const uint8_t>) noexcept override {}
+
+   private:
+    std::atomic<bool>& failed_;
+    std::atomic<bool> alive_{true};
+  };
+
+  std::atomic<bool> failed{false};
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> vcpus;
+  for (int i = 0; i < 2; ++i) {
+    vcpus.emplace_back([&] {
+      uint8_t bytes[4];
+      while (!stop) map_.Read(0x1000, bytes);
+    });
+  }
+  for (int round = 0; round < 2000; ++round) {
+    auto handler = std::make_unique<Mortal>(failed);
+    RegistrationPtr claim = *map_.Claim(0x1000, 0x100, *handler);
+    claim = nullptr;
+    map_.Synchronize();
+    handler = nullptr;
+  }
+  stop = true;
+  for (std::thread& vcpu : vcpus) vcpu.join();
+  EXPECT_FALSE(failed);
 }
 
 TEST_F(AddressMapTest, AClaimMayOutliveTheMap) {
@@ -108,4 +166,4 @@ TEST_F(AddressMapTest, AClaimMayOutliveTheMap) {
 }
 
 }  // namespace
-}  // namespace ivshmem::two_guests
+}  // namespace ivshmem
