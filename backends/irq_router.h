@@ -4,7 +4,10 @@
 #ifndef IVSHMEM_BACKENDS_IRQ_ROUTER_H_
 #define IVSHMEM_BACKENDS_IRQ_ROUTER_H_
 
+#include <vector>
+
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "backends/registration.h"
 #include "bus/pci/msi.h"
 #include "core/notifier.h"
@@ -25,6 +28,24 @@ class IrqRouter {
   // the event is bound already.
   virtual absl::StatusOr<RegistrationPtr> Bind(
       EventHandle event, const pci::MsiMessage& message) = 0;
+
+  struct Request {
+    EventHandle event;
+    pci::MsiMessage message;
+  };
+
+  // As Bind() for each of `requests`; one result for each, in their order. A
+  // router whose table is replaced whole has this too, so that many vectors
+  // cost one replacement.
+  virtual std::vector<absl::StatusOr<RegistrationPtr>> BindAll(
+      absl::Span<const Request> requests) {
+    std::vector<absl::StatusOr<RegistrationPtr>> bound;
+    bound.reserve(requests.size());
+    for (const Request& request : requests) {
+      bound.push_back(Bind(request.event, request.message));
+    }
+    return bound;
+  }
 };
 
 }  // namespace ivshmem
