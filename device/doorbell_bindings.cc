@@ -27,11 +27,22 @@ bool DoorbellBindings::Wanted(
                      });
 }
 
+DoorbellBindings::Bindings::iterator DoorbellBindings::Erase(
+    Bindings::iterator binding) {
+  turns_.erase(binding->second.turn);
+  return bindings_.erase(binding);
+}
+
+void DoorbellBindings::Clear() {
+  bindings_.clear();
+  turns_.clear();
+}
+
 void DoorbellBindings::TakeDown(std::optional<uint64_t> address) {
   const std::vector<PeerTable::Connection> connections =
       device_.peers().Connections();
   if (!Wanted(address, connections) || bound_at_ != address) {
-    bindings_.clear();
+    Clear();
     return;
   }
   // Both are in the order of the doorbells.
@@ -44,42 +55,75 @@ void DoorbellBindings::TakeDown(std::optional<uint64_t> address) {
     const bool connected = connection != connections.end() &&
                            connection->doorbell == it->first &&
                            connection->notifier == it->second.notifier;
-    it = connected ? std::next(it) : bindings_.erase(it);
+    it = connected ? std::next(it) : Erase(it);
   }
 }
 
-void DoorbellBindings::Add(std::optional<uint64_t> address,
+bool DoorbellBindings::Add(std::optional<uint64_t> address,
                            absl::FunctionRef<bool()> stale) {
+  crowded_ = false;
   const std::vector<PeerTable::Connection> connections =
       device_.peers().Connections();
-  if (!Wanted(address, connections)) return;
+  if (!Wanted(address, connections)) return true;
   bound_at_ = address;
   for (const PeerTable::Connection& connection : connections) {
-    if (stale()) return;
+    if (stale()) return false;
     if (!connection.notifier->event().valid() ||
         bindings_.contains(connection.doorbell)) {
       continue;
     }
-    absl::StatusOr<RegistrationPtr> registration = accelerator_.Bind(
-        *address, connection.doorbell.Encode(), connection.notifier->event());
-    if (registration.ok()) {
-      bindings_[connection.doorbell] = {connection.notifier,
-                                        *std::move(registration)};
-      continue;
-    }
+    const absl::Status status =
+        Bind(*address, connection.doorbell, connection.notifier);
+    if (status.ok()) continue;
     if (events_ != nullptr) {
       events_->OnEvent({.kind = DeviceEvent::Kind::kDoorbellNotAccelerated,
                         .doorbell = connection.doorbell,
                         .address = *address,
-                        .text = registration.status().message()});
+                        .text = status.message()});
     }
     if (accelerator_.miss_policy() ==
         DoorbellAccelerator::MissPolicy::kSwallowed) {
-      bindings_.clear();
-      return;
+      Clear();
+      return true;
     }
-    if (absl::IsResourceExhausted(registration.status())) return;
+    if (absl::IsResourceExhausted(status)) {
+      crowded_ = true;
+      return true;
+    }
   }
+  return true;
+}
+
+void DoorbellBindings::TakeTurn(std::optional<uint64_t> address,
+                                Doorbell doorbell) {
+  // Bound elsewhere or nowhere: Add() comes before turns.
+  if (!crowded_ || !address.has_value() || bound_at_ != address ||
+      bindings_.contains(doorbell)) {
+    return;
+  }
+  std::shared_ptr<Notifier> notifier = device_.peers().Find(doorbell);
+  if (notifier == nullptr || !notifier->event().valid()) return;
+  // There may be room again by now. If not, and if whoever else wants room is
+  // faster than this, the place is lost until there is.
+  if (!absl::IsResourceExhausted(Bind(*address, doorbell, notifier)) ||
+      turns_.empty()) {
+    return;
+  }
+  Erase(bindings_.find(turns_.begin()->second));
+  Bind(*address, doorbell, std::move(notifier)).IgnoreError();
+}
+
+absl::Status DoorbellBindings::Bind(uint64_t address, Doorbell doorbell,
+                                    std::shared_ptr<Notifier> notifier) {
+  absl::StatusOr<RegistrationPtr> registration =
+      accelerator_.Bind(address, doorbell.Encode(), notifier->event());
+  if (registration.ok()) {
+    const uint64_t turn = next_turn_++;
+    bindings_[doorbell] = {std::move(notifier), *std::move(registration), turn};
+    turns_.emplace(turn, doorbell);
+    return absl::OkStatus();
+  }
+  return registration.status();
 }
 
 }  // namespace ivshmem

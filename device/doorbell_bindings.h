@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
 #include "backends/doorbell_accelerator.h"
 #include "backends/registration.h"
 #include "core/device.h"
@@ -17,7 +18,8 @@
 namespace ivshmem {
 
 // The doorbells of one device that the hypervisor rings by itself. What it has
-// no room for stays on the trapped path, which a guest cannot tell apart.
+// no room for stays on the trapped path, which a guest cannot tell apart, and
+// gets a place in turn.
 //
 // Where the hypervisor swallows what matches no bound value, all connected
 // doorbells are bound or none: one that cannot be bound would be lost.
@@ -34,17 +36,32 @@ class DoorbellBindings {
   // `address` now (nullopt: out of the guest's sight).
   void TakeDown(std::optional<uint64_t> address);
 
-  // Binds what should be bound and is not. Takes long for many peers, so it
-  // breaks off, whatever is left undone, when `stale` says that all has changed
-  // again.
-  void Add(std::optional<uint64_t> address, absl::FunctionRef<bool()> stale);
+  // Binds what should be bound and is not, as far as there is room. Takes long
+  // for many peers, so it breaks off and returns false when `stale` says that
+  // something has changed again.
+  bool Add(std::optional<uint64_t> address, absl::FunctionRef<bool()> stale);
+
+  // Binds `doorbell` in the place of the one that has been bound longest, if it
+  // should be bound and is not.
+  void TakeTurn(std::optional<uint64_t> address, Doorbell doorbell);
+
+  // Whether there was no room for all when it was last tried.
+  bool crowded() const { return crowded_; }
 
  private:
   struct Binding {
     // Holds the event until the hypervisor has let go of it.
     std::shared_ptr<Notifier> notifier;
     RegistrationPtr registration;
+    uint64_t turn = 0;  // In the order in which they were bound.
   };
+  using Bindings = std::map<Doorbell, Binding>;
+
+  Bindings::iterator Erase(Bindings::iterator binding);
+  void Clear();
+
+  absl::Status Bind(uint64_t address, Doorbell doorbell,
+                    std::shared_ptr<Notifier> notifier);
 
   // Whether anything may be bound.
   bool Wanted(std::optional<uint64_t> address,
@@ -54,7 +71,10 @@ class DoorbellBindings {
   DoorbellAccelerator& accelerator_;
   DeviceEvents* const events_;
   std::optional<uint64_t> bound_at_;
-  std::map<Doorbell, Binding> bindings_;
+  Bindings bindings_;
+  std::map<uint64_t, Doorbell> turns_;  // Those bound, the longest first.
+  uint64_t next_turn_ = 0;
+  bool crowded_ = false;
 };
 
 }  // namespace ivshmem

@@ -30,10 +30,15 @@ absl::Status CheckRange(const char* field, uint64_t address, uint64_t size) {
 absl::StatusOr<std::unique_ptr<FlatDevice>> FlatDevice::Create(
     const Config& config, const SharedMemory& memory, const Host& host) {
   auto flat = absl::WrapUnique(new FlatDevice());
+  DeviceEvents* events = host.events;
+  TrappedRings* trapped_rings = nullptr;
+  if (host.doorbells != nullptr) {
+    events = trapped_rings = &flat->trapped_rings_.emplace(host.events);
+  }
   absl::StatusOr<std::unique_ptr<mmio::FlatBlock>> block =
       mmio::FlatBlock::Create(
           config.block, memory,
-          {.irq = host.irq, .peers = flat.get(), .events = host.events});
+          {.irq = host.irq, .peers = flat.get(), .events = events});
   if (!block.ok()) return block.status();
   flat->block_ = *std::move(block);
 
@@ -68,13 +73,14 @@ absl::StatusOr<std::unique_ptr<FlatDevice>> FlatDevice::Create(
           .doorbell_address =
               [doorbell] { return std::optional<uint64_t>(doorbell); },
           .doorbells = host.doorbells,
+          .trapped_rings = trapped_rings,
           .executor = host.executor,
           .events = host.events});
   return flat;
 }
 
 void FlatDevice::PeersChanged() noexcept {
-  if (shortcuts_.has_value()) shortcuts_->Update();
+  if (shortcuts_.has_value()) shortcuts_->UpdateDoorbells();
 }
 
 }  // namespace ivshmem

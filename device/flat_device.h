@@ -19,6 +19,7 @@
 #include "core/device.h"
 #include "core/shared_memory.h"
 #include "device/shortcuts.h"
+#include "device/trapped_rings.h"
 
 namespace ivshmem {
 
@@ -63,6 +64,7 @@ class FlatDevice : private PeerTable::Listener {
 
   void PeersChanged() noexcept override;
 
+  std::optional<TrappedRings> trapped_rings_;
   std::unique_ptr<mmio::FlatBlock> block_;
   RegistrationPtr registers_;
   RegistrationPtr memory_;

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 
@@ -26,27 +27,32 @@ void IrqRoutes::TakeDown() {
   }
 }
 
-void IrqRoutes::Add(absl::FunctionRef<bool()> stale) {
+void IrqRoutes::Add() {
+  std::vector<IrqRouter::Request> requests;
+  std::vector<std::pair<int, Route>> wanted;
   for (int vector = 0; vector < msix_.vectors(); ++vector) {
-    if (stale()) return;
-    Route& route = routes_[vector];
-    if (route.notifier != nullptr) continue;
+    if (routes_[vector].notifier != nullptr) continue;
     const std::optional<pci::MsiMessage> message = msix_.Route(vector);
     if (!message.has_value()) continue;
     std::shared_ptr<Notifier> notifier = Own(vector);
     if (notifier == nullptr || !notifier->event().valid()) continue;
-    absl::StatusOr<RegistrationPtr> registration =
-        router_.Bind(notifier->event(), *message);
-    if (registration.ok()) {
-      route = {std::move(notifier), *message, *std::move(registration)};
-      continue;
-    }
-    if (events_ != nullptr) {
+    requests.push_back({notifier->event(), *message});
+    wanted.emplace_back(vector, Route{std::move(notifier), *message, nullptr});
+  }
+  if (requests.empty()) return;
+  std::vector<absl::StatusOr<RegistrationPtr>> bound =
+      router_.BindAll(requests);
+  bool told = false;  // One event tells of all that failed at once.
+  for (size_t i = 0; i < bound.size(); ++i) {
+    auto& [vector, route] = wanted[i];
+    if (bound[i].ok()) {
+      route.registration = *std::move(bound[i]);
+      routes_[vector] = std::move(route);
+    } else if (events_ != nullptr && !std::exchange(told, true)) {
       events_->OnEvent({.kind = DeviceEvent::Kind::kInterruptNotRouted,
                         .doorbell = {.vector = static_cast<Vector>(vector)},
-                        .text = registration.status().message()});
+                        .text = bound[i].status().message()});
     }
-    if (absl::IsResourceExhausted(registration.status())) return;
   }
 }
 

@@ -7,7 +7,6 @@
 #include <memory>
 #include <vector>
 
-#include "absl/functional/function_ref.h"
 #include "backends/irq_router.h"
 #include "backends/registration.h"
 #include "bus/pci/msix.h"
@@ -36,9 +35,9 @@ class IrqRoutes {
   // Takes down the routes that should not be, or lead elsewhere.
   void TakeDown();
 
-  // Sets up what should be and is not; breaks off when `stale` says that all
-  // has changed again.
-  void Add(absl::FunctionRef<bool()> stale);
+  // Sets up what should be and is not, all at once. What the router has no room
+  // for is left to the trapped path.
+  void Add();
 
  private:
   struct Route {

@@ -79,6 +79,11 @@ absl::StatusOr<std::unique_ptr<PciDevice>> PciDevice::Create(
   }
 
   auto pci = absl::WrapUnique(new PciDevice(memory, config.access));
+  DeviceEvents* events = host.events;
+  TrappedRings* trapped_rings = nullptr;
+  if (host.doorbells != nullptr) {
+    events = trapped_rings = &pci->trapped_rings_.emplace(host.events);
+  }
   absl::StatusOr<std::unique_ptr<Device>> device =
       Device::Create({.dialect = config.dialect,
                       .interrupts = config.interrupts,
@@ -87,7 +92,7 @@ absl::StatusOr<std::unique_ptr<PciDevice>> PciDevice::Create(
                      {.interrupts = pci.get(),
                       .level = pci.get(),
                       .peers = pci.get(),
-                      .events = host.events});
+                      .events = events});
   if (!device.ok()) return device.status();
   pci->device_ = *std::move(device);
   pci->registers_.emplace(*pci->device_);
@@ -125,6 +130,7 @@ absl::StatusOr<std::unique_ptr<PciDevice>> PciDevice::Create(
           .doorbells = host.doorbells,
           .router = host.router,
           .msix = pci->function_->msix(),
+          .trapped_rings = trapped_rings,
           .executor = host.executor,
           .events = host.events});
   return pci;
@@ -153,9 +159,9 @@ void PciDevice::ConfigWrite(uint64_t offset,
 void PciDevice::Placed() noexcept {
   // A doorbell bound at the old address must be gone before anything else may
   // be seen there, and none is bound where the registers are not seen yet.
-  shortcuts_->Update();
+  shortcuts_->UpdateDoorbells();
   placement_settler_.Kick([this] { placement_->Apply(); });
-  shortcuts_->Update();
+  shortcuts_->UpdateDoorbells();
 }
 
 void PciDevice::Reset() noexcept {
@@ -182,11 +188,11 @@ InterruptResult PciDevice::Deliver(Vector vector) noexcept {
 void PciDevice::LevelMayHaveChanged() noexcept { function_->intx()->Settle(); }
 
 void PciDevice::PeersChanged() noexcept {
-  if (shortcuts_.has_value()) shortcuts_->Update();
+  if (shortcuts_.has_value()) shortcuts_->UpdateAll();
 }
 
 void PciDevice::MsixChanged() noexcept {
-  if (shortcuts_.has_value()) shortcuts_->Update();
+  if (shortcuts_.has_value()) shortcuts_->UpdateRoutes();
 }
 
 bool PciDevice::IntxLevel() const noexcept {

@@ -27,6 +27,7 @@
 #include "core/shared_memory.h"
 #include "device/bar_placement.h"
 #include "device/shortcuts.h"
+#include "device/trapped_rings.h"
 
 namespace ivshmem {
 
@@ -147,6 +148,7 @@ class PciDevice : private InterruptSink,
 
   const SharedMemory shared_;
   ConfigHandler config_{*this};
+  std::optional<TrappedRings> trapped_rings_;
   std::unique_ptr<Device> device_;
   std::optional<RegisterBlock> registers_;
   MemoryBlock memory_;

@@ -16,12 +16,18 @@ Shortcuts::Shortcuts(Device& device, Config config)
   if (config_.router != nullptr && config_.msix != nullptr) {
     routes_.emplace(device, *config_.msix, *config_.router, config_.events);
   }
+  if (config_.trapped_rings != nullptr) {
+    config_.trapped_rings->OnDue([self = self_] {
+      self->With([](Shortcuts& shortcuts) { shortcuts.Update(kTurn); });
+    });
+  }
 }
 
 Shortcuts::~Shortcuts() { self_->Revoke(); }
 
-void Shortcuts::Update() noexcept {
+void Shortcuts::Update(Work work) noexcept {
   if (!doorbells_.has_value() && !routes_.has_value()) return;
+  changed_.fetch_or(work);
   if (config_.executor == nullptr) {
     settler_.Kick([this] {
       TakeDown();
@@ -29,7 +35,8 @@ void Shortcuts::Update() noexcept {
     });
     return;
   }
-  settler_.Kick([this] { TakeDown(); });
+  // Nothing has to go for a turn before the executor takes it.
+  if (work != kTurn) settler_.Kick([this] { TakeDown(); });
   // Only now: a round of Add() that came while this thread was at work was
   // turned away.
   AddLater();
@@ -51,16 +58,33 @@ void Shortcuts::AddLater() {
 }
 
 void Shortcuts::TakeDown() {
-  if (doorbells_.has_value()) doorbells_->TakeDown(config_.doorbell_address());
-  if (routes_.has_value()) routes_->TakeDown();
+  // Before the state is looked at: what changes after this comes again.
+  const Work changed = changed_.exchange(0);
+  to_add_ |= changed;
+  if (doorbells_.has_value() && (changed & kDoorbells) != 0) {
+    doorbells_->TakeDown(config_.doorbell_address());
+  }
+  if (routes_.has_value() && (changed & kRoutes) != 0) routes_->TakeDown();
 }
 
 void Shortcuts::Add() {
-  const auto stale = [this] { return settler_.stale(); };
-  if (doorbells_.has_value()) {
-    doorbells_->Add(config_.doorbell_address(), stale);
+  const Work work = std::exchange(to_add_, 0);
+  if (routes_.has_value() && (work & kRoutes) != 0) routes_->Add();
+  if (!doorbells_.has_value()) return;
+  const std::optional<uint64_t> address = config_.doorbell_address();
+  if ((work & kDoorbells) != 0) {
+    const bool done =
+        doorbells_->Add(address, [this] { return settler_.stale(); });
+    if (!done) to_add_ |= kDoorbells;
   }
-  if (routes_.has_value()) routes_->Add(stale);
+  if ((work & kTurn) != 0) {
+    if (const auto due = config_.trapped_rings->TakeDue()) {
+      doorbells_->TakeTurn(address, *due);
+    }
+  }
+  if (config_.trapped_rings != nullptr) {
+    config_.trapped_rings->Watch(doorbells_->crowded());
+  }
 }
 
 }  // namespace ivshmem

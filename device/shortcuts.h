@@ -15,6 +15,7 @@
 #include "core/settle.h"
 #include "device/doorbell_bindings.h"
 #include "device/irq_routes.h"
+#include "device/trapped_rings.h"
 
 namespace ivshmem {
 
@@ -26,7 +27,7 @@ namespace ivshmem {
 // does it next. What is new is set up by the executor, while the trapped path
 // serves the guest; without an executor at once.
 //
-// Threading: Update() from any thread at once, also from inside itself.
+// Threading: everything from any thread at once, also from inside itself.
 class Shortcuts {
  public:
   struct Config {
@@ -36,6 +37,8 @@ class Shortcuts {
     DoorbellAccelerator* doorbells = nullptr;
     IrqRouter* router = nullptr;
     const pci::Msix* msix = nullptr;  // `router` counts only with this.
+    // Of the device's events. Absent: nobody's turn comes.
+    TrappedRings* trapped_rings = nullptr;
     Executor* executor = nullptr;
     DeviceEvents* events = nullptr;
   };
@@ -46,11 +49,21 @@ class Shortcuts {
   // Takes everything down. Work that the executor still has does nothing.
   ~Shortcuts();
 
-  // Something changed on which short cuts depend: peers, the device's id, where
-  // the doorbell is, what MSI-X lets through.
-  void Update() noexcept;
+  // Something changed on which bound doorbells depend: where the doorbell is.
+  void UpdateDoorbells() noexcept { Update(kDoorbells); }
+  // Something changed on which routes depend: what MSI-X lets through.
+  void UpdateRoutes() noexcept { Update(kRoutes); }
+  // Peers or the device's id, which both depend on.
+  void UpdateAll() noexcept { Update(kDoorbells | kRoutes); }
 
  private:
+  // What is to be done, as bits.
+  using Work = uint8_t;
+  static constexpr Work kDoorbells = 1;
+  static constexpr Work kRoutes = 2;
+  static constexpr Work kTurn = 4;
+
+  void Update(Work work) noexcept;
   void TakeDown();
   void Add();
   void AddLater();
@@ -59,6 +72,8 @@ class Shortcuts {
   std::optional<DoorbellBindings> doorbells_;
   std::optional<IrqRoutes> routes_;
   Settler settler_;
+  std::atomic<Work> changed_{0};
+  Work to_add_ = 0;  // Of the thread that settles.
   std::atomic<bool> queued_{false};
   const std::shared_ptr<Revocable<Shortcuts>> self_;
 };

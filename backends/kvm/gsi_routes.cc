@@ -102,14 +102,15 @@ std::optional<uint32_t> GsiTable::AddOne(const pci::MsiMessage& message,
                                          Routes& routes, bool* changed) const {
   auto reused = routes.removed.find(Key(message.address, message.data));
   if (reused == routes.removed.end()) {
-    *changed = true;
     if (routes.messages.size() < max_messages_) {
+      *changed = true;
       routes.messages.push_back(message);
       return config_.first_gsi +
              static_cast<uint32_t>(routes.messages.size() - 1);
     }
     reused = routes.removed.begin();
     if (reused == routes.removed.end()) return std::nullopt;
+    *changed = true;
   }
   const uint32_t gsi = reused->second;
   routes.removed.erase(reused);
