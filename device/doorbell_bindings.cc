@@ -19,8 +19,7 @@ bool DoorbellBindings::Wanted(
       device_.config().interrupts == InterruptMode::kNone) {
     return false;
   }
-  return accelerator_.miss_policy() ==
-             DoorbellAccelerator::MissPolicy::kFallsThrough ||
+  return !AllOrNone() ||
          std::all_of(connections.begin(), connections.end(),
                      [](const PeerTable::Connection& connection) {
                        return connection.notifier->event().valid();
@@ -38,12 +37,13 @@ void DoorbellBindings::Clear() {
   turns_.clear();
 }
 
-void DoorbellBindings::TakeDown(std::optional<uint64_t> address) {
+bool DoorbellBindings::TakeDown(std::optional<uint64_t> address, int most) {
   const std::vector<PeerTable::Connection> connections =
       device_.peers().Connections();
-  if (!Wanted(address, connections) || bound_at_ != address) {
+  const bool none = !Wanted(address, connections) || bound_at_ != address;
+  if (none && AllOrNone()) {
     Clear();
-    return;
+    return true;
   }
   // Both are in the order of the doorbells.
   auto connection = connections.begin();
@@ -52,11 +52,17 @@ void DoorbellBindings::TakeDown(std::optional<uint64_t> address) {
            connection->doorbell < it->first) {
       ++connection;
     }
-    const bool connected = connection != connections.end() &&
-                           connection->doorbell == it->first &&
-                           connection->notifier == it->second.notifier;
-    it = connected ? std::next(it) : Erase(it);
+    const bool stays = !none && connection != connections.end() &&
+                       connection->doorbell == it->first &&
+                       connection->notifier == it->second.notifier;
+    if (stays) {
+      ++it;
+      continue;
+    }
+    if (--most < 0 && !AllOrNone()) return false;
+    it = Erase(it);
   }
+  return true;
 }
 
 bool DoorbellBindings::Add(std::optional<uint64_t> address,
@@ -81,8 +87,7 @@ bool DoorbellBindings::Add(std::optional<uint64_t> address,
                         .address = *address,
                         .text = status.message()});
     }
-    if (accelerator_.miss_policy() ==
-        DoorbellAccelerator::MissPolicy::kSwallowed) {
+    if (AllOrNone()) {
       Clear();
       return true;
     }

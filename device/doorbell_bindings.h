@@ -33,8 +33,9 @@ class DoorbellBindings {
       : device_(device), accelerator_(accelerator), events_(events) {}
 
   // Takes down what is bound and should not be, the doorbell register being at
-  // `address` now (nullopt: out of the guest's sight).
-  void TakeDown(std::optional<uint64_t> address);
+  // `address` now (nullopt: out of the guest's sight). No more than `most`,
+  // except where all or none are bound: returns whether that was all.
+  bool TakeDown(std::optional<uint64_t> address, int most);
 
   // Binds what should be bound and is not, as far as there is room. Takes long
   // for many peers, so it breaks off and returns false when `stale` says that
@@ -59,6 +60,10 @@ class DoorbellBindings {
 
   Bindings::iterator Erase(Bindings::iterator binding);
   void Clear();
+  bool AllOrNone() const {
+    return accelerator_.miss_policy() ==
+           DoorbellAccelerator::MissPolicy::kSwallowed;
+  }
 
   absl::Status Bind(uint64_t address, Doorbell doorbell,
                     std::shared_ptr<Notifier> notifier);

@@ -3,9 +3,15 @@
 
 #include "device/shortcuts.h"
 
+#include <limits>
 #include <utility>
 
 namespace ivshmem {
+namespace {
+
+constexpr int kAll = std::numeric_limits<int>::max();
+
+}  // namespace
 
 Shortcuts::Shortcuts(Device& device, Config config)
     : config_(std::move(config)),
@@ -30,13 +36,13 @@ void Shortcuts::Update(Work work) noexcept {
   changed_.fetch_or(work);
   if (config_.executor == nullptr) {
     settler_.Kick([this] {
-      TakeDown();
+      TakeDown(kAll);
       Add();
     });
     return;
   }
   // Nothing has to go for a turn before the executor takes it.
-  if (work != kTurn) settler_.Kick([this] { TakeDown(); });
+  if (work != kTurn) settler_.Kick([this] { TakeDown(kAtOnce); });
   // Only now: a round of Add() that came while this thread was at work was
   // turned away.
   AddLater();
@@ -50,19 +56,21 @@ void Shortcuts::AddLater() {
     self->With([](Shortcuts& shortcuts) {
       shortcuts.queued_ = false;
       shortcuts.settler_.Kick([&shortcuts] {
-        shortcuts.TakeDown();
+        shortcuts.TakeDown(kAll);
         shortcuts.Add();
       });
     });
   });
 }
 
-void Shortcuts::TakeDown() {
+void Shortcuts::TakeDown(int most) {
   // Before the state is looked at: what changes after this comes again.
   const Work changed = changed_.exchange(0);
   to_add_ |= changed;
-  if (doorbells_.has_value() && (changed & kDoorbells) != 0) {
-    doorbells_->TakeDown(config_.doorbell_address());
+  // Also what an earlier round has left.
+  if (doorbells_.has_value() && ((changed | left_) & kDoorbells) != 0) {
+    const bool all = doorbells_->TakeDown(config_.doorbell_address(), most);
+    left_ = all ? 0 : kDoorbells;
   }
   if (routes_.has_value() && (changed & kRoutes) != 0) routes_->TakeDown();
 }

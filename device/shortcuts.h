@@ -25,7 +25,9 @@ namespace ivshmem {
 // What no longer holds is taken down on the thread that changed it, before that
 // thread goes on, unless another thread is at work here already, which then
 // does it next. What is new is set up by the executor, while the trapped path
-// serves the guest; without an executor at once.
+// serves the guest; without an executor at once. Of many bound doorbells the
+// thread takes down only kAtOnce, as each may take a hypervisor a millisecond,
+// and the executor the rest (docs/adr/0008).
 //
 // Threading: everything from any thread at once, also from inside itself.
 class Shortcuts {
@@ -42,6 +44,9 @@ class Shortcuts {
     Executor* executor = nullptr;
     DeviceEvents* events = nullptr;
   };
+
+  // How many bound doorbells a vCPU that moves the register takes down itself.
+  static constexpr int kAtOnce = 32;
 
   // `device` and what `config` names outlive the object.
   Shortcuts(Device& device, Config config);
@@ -64,7 +69,8 @@ class Shortcuts {
   static constexpr Work kTurn = 4;
 
   void Update(Work work) noexcept;
-  void TakeDown();
+  // At most so many doorbells.
+  void TakeDown(int most);
   void Add();
   void AddLater();
 
@@ -73,7 +79,9 @@ class Shortcuts {
   std::optional<IrqRoutes> routes_;
   Settler settler_;
   std::atomic<Work> changed_{0};
-  Work to_add_ = 0;  // Of the thread that settles.
+  // Of the thread that settles: what was taken down, or only in part.
+  Work to_add_ = 0;
+  Work left_ = 0;
   std::atomic<bool> queued_{false};
   const std::shared_ptr<Revocable<Shortcuts>> self_;
 };
