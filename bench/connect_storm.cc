@@ -167,4 +167,6 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace ivshmem::bench
 
+// What the libraries below may throw is the end of it, and rightly so.
+// NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) { return ivshmem::bench::Main(argc, argv); }

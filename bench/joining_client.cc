@@ -25,7 +25,7 @@ absl::Status JoiningClient::Read(OneMessage& one) {
         one.Receive(socket_.get(), MSG_DONTWAIT);
     if (absl::IsUnavailable(arrived.status())) return absl::OkStatus();
     if (!arrived.ok()) return arrived.status();
-    const absl::Status taken = Take(*arrived);
+    absl::Status taken = Take(*arrived);
     if (!taken.ok()) return taken;
     --owed_;
   }
