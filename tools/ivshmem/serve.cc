@@ -215,7 +215,7 @@ absl::Status Service::Run() {
 
 absl::Status Serve(const ServerOptions& options) {
   Service service(options);
-  const absl::Status started = service.Start();
+  absl::Status started = service.Start();
   if (!started.ok()) return started;
   return service.Run();
 }

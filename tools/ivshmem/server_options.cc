@@ -29,7 +29,7 @@ constexpr char kDefaultSize[] = "4M";
 absl::StatusOr<mode_t> ParseMode(const std::string& text) {
   constexpr int kOctal = 8;
   char* end = nullptr;
-  const unsigned long mode = std::strtoul(text.c_str(), &end, kOctal);
+  const auto mode = std::strtoul(text.c_str(), &end, kOctal);
   if (text.empty() || *end != '\0' || !absl::ascii_isdigit(text[0]) ||
       mode > 0777) {
     return absl::InvalidArgumentError(absl::StrFormat(
