@@ -185,7 +185,7 @@ TEST_F(ListeningSocketTest, NeverTwoAtATime) {
   std::vector<std::thread> starters;
   for (int i = 0; i < 4; ++i) {
     starters.emplace_back([&] {
-      for (int round = 0; round < 200; ++round) {
+      for (int round = 0; round < 1000; ++round) {
         const auto socket = ListeningSocket::Listen(path_, 0600);
         if (!socket.ok()) continue;
         EXPECT_EQ(++serving, 1);

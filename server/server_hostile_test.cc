@@ -5,6 +5,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -83,6 +84,31 @@ TEST_F(ServerTest, ASlowReaderIsNotStalled) {
   if (longest < kTimeout / 2) {
     EXPECT_TRUE(events_.left.empty());
     EXPECT_TRUE(server_->status().peers[0].waiting);
+  }
+}
+
+// So does who reads a lot, though as much is sent at once, so that it never
+// leaves less unread than before.
+TEST_F(ServerTest, AReaderWhoseSocketIsFilledAgainIsNotStalled) {
+  constexpr auto kTimeout = absl::Milliseconds(800);
+  Start({.vectors = kManyVectors, .stall_timeout = kTimeout});
+  std::vector<std::unique_ptr<TestClient>> others;
+  for (int i = 0; i < 8; ++i) others.push_back(Join());
+  const auto reader = Connect();
+  Settle();
+  absl::Time last = absl::Now();
+  absl::Duration longest;
+  for (const absl::Time end = last + 3 * kTimeout; absl::Now() < end;) {
+    reader->Read(250);  // So many that the server is told of room.
+    Settle();
+    for (const auto& other : others) other->Read();
+    absl::SleepFor(absl::Milliseconds(90));
+    longest = std::max(longest, absl::Now() - last);
+    last = absl::Now();
+  }
+  if (longest < kTimeout / 2) {
+    EXPECT_TRUE(events_.left.empty());
+    EXPECT_TRUE(server_->status().peers.back().waiting);
   }
 }
 

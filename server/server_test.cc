@@ -293,6 +293,21 @@ TEST_F(ServerTest, SavesWhoHasWhichId) {
   EXPECT_EQ(saved, both);
 }
 
+// That a client without a name has left is saved as well.
+TEST_F(ServerTest, SavesWhoHasLeft) {
+  Server::Holdings saved;
+  Start({.save = [&](const Server::Holdings& holdings) {
+    saved = holdings;
+    return absl::OkStatus();
+  }});
+  const auto first = Join();
+  auto second = Join();
+  EXPECT_EQ(saved.size(), 2);
+  second.reset();
+  ASSERT_TRUE(Until([&] { return saved.size() == 1; }));
+  EXPECT_EQ(saved[0].id, 0);
+}
+
 // A state that cannot be saved is trouble, but clients are served, and the next
 // change tries again.
 TEST_F(ServerTest, ServesOnWhenTheStateCannotBeSaved) {
