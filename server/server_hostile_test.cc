@@ -21,7 +21,7 @@ using testing::ElementsAre;
 using testing::Pair;
 
 // Fewer messages fill it than what a client of a few hundred vectors is owed.
-constexpr int kManyVectors = 1000;
+constexpr int kManyVectors = 400;
 
 // While one reads nothing, others come, are told everything, and leave.
 TEST_F(ServerTest, AClientThatNeverReadsHoldsUpNobody) {
@@ -67,7 +67,7 @@ TEST_F(ServerTest, DisconnectsAClientThatStalls) {
 // Who reads a little now and then makes progress, though the socket stays full.
 TEST_F(ServerTest, ASlowReaderIsNotStalled) {
   constexpr auto kTimeout = absl::Milliseconds(1500);
-  Start({.vectors = kManyVectors, .stall_timeout = kTimeout});
+  Start({.vectors = 2 * kManyVectors, .stall_timeout = kTimeout});
   const auto slow = Connect();
   Settle();
   ASSERT_TRUE(server_->status().peers[0].waiting);
@@ -93,7 +93,13 @@ TEST_F(ServerTest, AReaderWhoseSocketIsFilledAgainIsNotStalled) {
   constexpr auto kTimeout = absl::Milliseconds(800);
   Start({.vectors = kManyVectors, .stall_timeout = kTimeout});
   std::vector<std::unique_ptr<TestClient>> others;
-  for (int i = 0; i < 8; ++i) others.push_back(Join());
+  for (int i = 0; i < 12; ++i) {
+    auto socket = unix_socket::Connect(path_, std::nullopt);
+    ASSERT_TRUE(socket.ok()) << socket.status();
+    others.push_back(std::make_unique<TestClient>(*std::move(socket),
+                                                  TestClient::Vectors::kClose));
+  }
+  Settle();
   const auto reader = Connect();
   Settle();
   absl::Time last = absl::Now();
@@ -102,13 +108,13 @@ TEST_F(ServerTest, AReaderWhoseSocketIsFilledAgainIsNotStalled) {
     reader->Read(250);  // So many that the server is told of room.
     Settle();
     for (const auto& other : others) other->Read();
-    absl::SleepFor(absl::Milliseconds(90));
+    absl::SleepFor(absl::Milliseconds(170));
     longest = std::max(longest, absl::Now() - last);
     last = absl::Now();
   }
   if (longest < kTimeout / 2) {
     EXPECT_TRUE(events_.left.empty());
-    EXPECT_TRUE(server_->status().peers.back().waiting);
+    EXPECT_GT(server_->status().peers.back().queued, 0);
   }
 }
 
