@@ -37,7 +37,9 @@ size_t Roster::Peek(PeerId client, absl::Span<Outgoing> out) {
   if (it == clients_.end()) return 0;
   Progress progress = it->second.progress;
   size_t count = 0;
-  while (count < out.size() && Next(client, it->second, progress, out[count])) {
+  Changes::const_iterator change = changes_.upper_bound(progress.cursor);
+  while (count < out.size() &&
+         Next(client, it->second, change, progress, out[count])) {
     ++count;
   }
   // Changes that this client need not be told of are passed over only once.
@@ -48,14 +50,17 @@ size_t Roster::Peek(PeerId client, absl::Span<Outgoing> out) {
 void Roster::Sent(PeerId client, size_t count) {
   const auto it = clients_.find(client);
   if (it == clients_.end()) return;
+  Progress& progress = it->second.progress;
   Outgoing message;
+  Changes::const_iterator change = changes_.upper_bound(progress.cursor);
   for (; count > 0; --count) {
-    Progress& progress = it->second.progress;
     const bool greeting = progress.greeting < kGreeting;
-    if (!Next(client, it->second, progress, message)) return;
+    if (!Next(client, it->second, change, progress, message)) return;
     if (greeting) continue;
-    SetKnows(it->second, static_cast<PeerId>(message.number),
-             message.handle == Outgoing::Handle::kVector);
+    const bool knows = message.handle == Outgoing::Handle::kVector;
+    SetKnows(it->second, static_cast<PeerId>(message.number), knows);
+    // Who is gone may have been forgotten now, and its change with it.
+    if (!knows) change = changes_.upper_bound(progress.cursor);
   }
 }
 
@@ -83,7 +88,8 @@ int Roster::Open(const Client& client, const Changes::value_type& change,
   return messages - progress.told;
 }
 
-bool Roster::Next(PeerId id, const Client& client, Progress& progress,
+bool Roster::Next(PeerId id, const Client& client,
+                  Changes::const_iterator& change, Progress& progress,
                   Outgoing& message) const {
   if (progress.greeting < kGreeting) {
     const Outgoing greeting[kGreeting] = {
@@ -93,8 +99,7 @@ bool Roster::Next(PeerId id, const Client& client, Progress& progress,
     message = greeting[progress.greeting++];
     return true;
   }
-  for (auto change = changes_.upper_bound(progress.cursor);
-       change != changes_.end(); ++change) {
+  for (; change != changes_.end(); ++change) {
     if (Open(client, *change, progress) > 0) {
       const int vector = progress.told++ - (progress.knew ? 1 : 0);
       message = {.number = change->second};

@@ -111,9 +111,10 @@ class Roster {
   int Open(const Client& client, const Changes::value_type& change,
            Progress& progress) const;
   // Finds the message that follows `progress`, which is moved on; false if
-  // there is none.
-  bool Next(PeerId id, const Client& client, Progress& progress,
-            Outgoing& message) const;
+  // there is none. `change` is the first after progress.cursor, before and
+  // after.
+  bool Next(PeerId id, const Client& client, Changes::const_iterator& change,
+            Progress& progress, Outgoing& message) const;
   void Record(PeerId id);
   void SetKnows(Client& client, PeerId id, bool knows);
   void ForgetIfUnknown(PeerId id);
