@@ -316,6 +316,10 @@ absl::StatusOr<SendResult> SendMessages(int socket,
   return result;
 }
 
+void SetSendBuffer(int socket, int bytes) {
+  setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+}
+
 int Unread(int socket) {
   int bytes = 0;
   return ioctl(socket, SIOCOUTQ, &bytes) == 0 ? bytes : 0;

@@ -110,6 +110,10 @@ absl::StatusOr<SendResult> SendMessages(int socket,
                                         absl::Span<const Message> messages,
                                         size_t skip = 0);
 
+// Makes the buffer that holds what the other side has not read yet this small:
+// kernel memory, twice `bytes`, of which a message with a descriptor takes 768.
+void SetSendBuffer(int socket, int bytes);
+
 // Bytes of kernel memory that hold what the other side has not read yet: 0 when
 // it has read all.
 int Unread(int socket);
