@@ -17,6 +17,23 @@ using Handle = protocol::Outgoing::Handle;
 // Batches that one round sends, before the loop looks at other things.
 constexpr int kBatchesPerRound = 64;
 
+// Batches that one client gets in its turn: more than its socket's buffer
+// holds, so that the next is begun when this one has something to read.
+constexpr int kBatchesPerTurn = 3;
+
+// Clients that may have full buffers, unread, before others are begun. Filled
+// ahead for a thousand who cannot all read at once, the buffers outgrow the
+// processor's caches, and each message costs server and clients a third more.
+constexpr size_t kFewestReaders = 4;
+
+// How long others wait for these to read. Who has not, by then, nobody waits
+// for again until it knows everything; and the next wait is for twice as many,
+// so that a thousand who do not read hold up the others nine times.
+constexpr absl::Duration kReadersHead = absl::Milliseconds(25);
+
+// Of so many turns, one is for a client that is not yet begun.
+constexpr int kGoingOn = 8;
+
 // After so many refusals of the kernel, a round ends: the next clients would be
 // refused too, unless they are only told of who left.
 constexpr int kMostRefusals = 8;
@@ -45,6 +62,7 @@ Delivery::Delivery(Clients& clients, protocol::Roster& roster, int memory,
       roster_(roster),
       memory_(memory),
       owner_(std::move(owner)),
+      most_readers_(kFewestReaders),
       retry_delay_(kRetryFirst) {}
 
 void Delivery::Wake() {
@@ -54,46 +72,93 @@ void Delivery::Wake() {
 }
 
 void Delivery::OnRoom(PeerId peer, Client& client) {
-  if (client.turn() == Client::Turn::kFull) MakeReady(peer, client);
+  if (client.turn() != Client::Turn::kFull) return;
+  if (readers_.erase(peer) == 0) return MakeReady(peer, client);
+  most_readers_ = kFewestReaders;
+  client.set_turn(Client::Turn::kReady);
+  going_on_.push_back(peer);
+  SetRound();
+}
+
+void Delivery::OnLeft(PeerId peer) {
+  slow_.erase(peer);
+  if (readers_.erase(peer) > 0 && !ready_.empty()) SetRound();
+  Wake();
 }
 
 void Delivery::MakeReady(PeerId peer, Client& client) {
   client.set_turn(Client::Turn::kReady);
   ready_.push_back(peer);
-  if (std::exchange(round_set_, true)) return;
-  round_->Set(absl::ZeroDuration());
+  if (!round_set_) SetRound();
+}
+
+void Delivery::SetRound() {
+  round_set_ = true;
+  absl::Duration delay = absl::ZeroDuration();
+  if (going_on_.empty() && readers_.size() >= most_readers_) {
+    const absl::Time now = MonotonicNow();
+    if (!held_up_since_.has_value()) held_up_since_ = now;
+    delay = *held_up_since_ + kReadersHead - now;
+  }
+  round_->Set(delay);
+}
+
+std::deque<PeerId>* Delivery::NextQueue() {
+  const bool may_begin = !ready_.empty() && readers_.size() < most_readers_;
+  const bool begin_one = !ready_.empty() && turns_ % kGoingOn == 0;
+  if (!going_on_.empty() && !begin_one) return &going_on_;
+  if (!may_begin && !begin_one) return nullptr;
+  held_up_since_.reset();
+  return &ready_;
 }
 
 void Delivery::Round() {
   owner_.before_round();
+  if (held_up_since_.has_value() &&
+      MonotonicNow() - *held_up_since_ >= kReadersHead) {
+    slow_.insert(readers_.begin(), readers_.end());
+    readers_.clear();
+    most_readers_ = std::min<size_t>(2 * most_readers_, kMaxPeers);
+    held_up_since_.reset();
+  }
   int refusals = 0;
-  for (int i = 0; i < kBatchesPerRound && !ready_.empty(); ++i) {
-    const PeerId peer = ready_.front();
-    ready_.pop_front();
+  int batches = 0;
+  while (batches < kBatchesPerRound) {
+    std::deque<PeerId>* const queue = NextQueue();
+    if (queue == nullptr) break;
+    const PeerId peer = queue->front();
+    queue->pop_front();
     const auto it = clients_.find(peer);
     if (it == clients_.end() || !it->second->in_queue()) {
       continue;  // It left; another may have its id.
     }
-    if (!TakeTurn(peer, *it->second) && ++refusals == kMostRefusals) break;
+    ++turns_;
+    if (!TakeTurn(peer, *it->second, batches) && ++refusals == kMostRefusals) {
+      break;
+    }
   }
-  round_set_ = !ready_.empty();
+  round_set_ = !ready_.empty() || !going_on_.empty();
   if (refusals == kMostRefusals) {
     round_->Set(retry_delay_);
     retry_delay_ = std::min(2 * retry_delay_, kRetryMost);
   } else if (round_set_) {
-    round_->Set(absl::ZeroDuration());
+    SetRound();
   } else {
     pressed_since_.reset();  // If any waited for the kernel, they have gone.
   }
   owner_.after_round();
 }
 
-bool Delivery::TakeTurn(PeerId peer, Client& client) {
+bool Delivery::TakeTurn(PeerId peer, Client& client, int& batches) {
   const uint64_t before = counts_.messages;
-  const Client::Sent sent = client.Send(
-      peer, roster_,
-      [this](const protocol::Outgoing& outgoing) { return HandleOf(outgoing); },
-      counts_.messages);
+  const int most = batches + kBatchesPerTurn;
+  Client::Sent sent;
+  do {
+    sent = client.Send(
+        peer, roster_,
+        [this](const protocol::Outgoing& message) { return HandleOf(message); },
+        counts_.messages);
+  } while (++batches < most && sent == Client::Sent::kSome);
   if (sent == Client::Sent::kTooManyInFlight) {
     ++counts_.too_many_in_flight;
     if (!pressed_since_.has_value()) pressed_since_ = MonotonicNow();
@@ -108,10 +173,12 @@ bool Delivery::TakeTurn(PeerId peer, Client& client) {
   switch (sent) {
     case Client::Sent::kAll:
       client.set_turn(Client::Turn::kIdle);
+      slow_.erase(peer);
       break;
     case Client::Sent::kFull:
       ++counts_.full_buffers;
       client.set_turn(Client::Turn::kFull);
+      if (!slow_.contains(peer)) readers_.insert(peer);
       break;
     case Client::Sent::kGone:
       owner_.gone(peer, client.Read().value_or(Departure::kBroken));

@@ -4,11 +4,13 @@
 #ifndef IVSHMEM_SERVER_DELIVERY_H_
 #define IVSHMEM_SERVER_DELIVERY_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <optional>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -20,9 +22,11 @@
 
 namespace ivshmem::server {
 
-// Sends clients what the roster owes them: a batch to each in turn, so that
-// none waits for another. A full socket buffer and the kernel's limit of
-// descriptors under way make a client wait; they are no errors.
+// Sends clients what the roster owes them, each as much in its turn as its
+// socket's buffer holds. Those who read are told the rest before many others
+// are begun; those who do not hold up nobody for long. A full socket buffer and
+// the kernel's limit of descriptors under way make a client wait; they are no
+// errors.
 //
 // Threading: the loop's thread.
 class Delivery {
@@ -53,6 +57,9 @@ class Delivery {
   // The socket of `client` has room again.
   void OnRoom(PeerId peer, Client& client);
 
+  // That client is not in `clients` any more; the others are to be told.
+  void OnLeft(PeerId peer);
+
   // Since when the kernel has refused descriptors and no client could be sent
   // all of a batch; nullopt when it does not refuse them.
   std::optional<absl::Time> pressed_since() const { return pressed_since_; }
@@ -63,9 +70,13 @@ class Delivery {
   Delivery(Clients& clients, protocol::Roster& roster, int memory, Owner owner);
 
   void MakeReady(PeerId peer, Client& client);
+  void SetRound();
   void Round();
-  // Returns false if the kernel refuses descriptors.
-  bool TakeTurn(PeerId peer, Client& client);
+  // Whose turn is next; null when nobody's is now.
+  std::deque<PeerId>* NextQueue();
+  // Counts in `batches` what was sent. Returns false if the kernel refuses
+  // descriptors.
+  bool TakeTurn(PeerId peer, Client& client, int& batches);
   int HandleOf(const protocol::Outgoing& outgoing) const;
 
   Clients& clients_;
@@ -75,6 +86,15 @@ class Delivery {
   std::unique_ptr<EventLoop::Timer> round_;
   // Clients whose turn is kReady or kPressed, and some who left.
   std::deque<PeerId> ready_;
+  // The same; their buffers were full and have room again.
+  std::deque<PeerId> going_on_;
+  // Clients whose turn is kFull: those for whom others wait, and those for whom
+  // they have waited in vain (and until these know everything).
+  absl::flat_hash_set<PeerId> readers_;
+  absl::flat_hash_set<PeerId> slow_;
+  size_t most_readers_;  // Before others are begun.
+  std::optional<absl::Time> held_up_since_;
+  uint64_t turns_ = 0;
   bool round_set_ = false;
   absl::Duration retry_delay_;
   std::optional<absl::Time> pressed_since_;

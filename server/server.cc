@@ -161,7 +161,7 @@ void Server::Remove(PeerId peer, Departure why) {
   ++counts_.left[static_cast<size_t>(why)];
   holdings_changed_ = true;
   if (events_ != nullptr) events_->OnLeft(peer, client->who(), why);
-  delivery_->Wake();
+  delivery_->OnLeft(peer);
 }
 
 void Server::OnTrouble(const absl::Status& trouble) {
