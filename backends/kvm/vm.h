@@ -48,8 +48,10 @@ class VmFd : public Vm {
 };
 
 // The error that `result`, a negative one of Ioctl()'s, is for `what` was
-// attempted. ENOSPC and EMFILE, by which the kernel says that it has no room
-// for one more, are ResourceExhausted.
+// attempted. As Abseil has it: ENOSPC, EMFILE, ENFILE and ENOMEM, by which the
+// kernel says that it has no room for one more, are ResourceExhausted; EBUSY
+// (an eventfd that is bound already) and EBADF are FailedPrecondition, EEXIST
+// is AlreadyExists, EINVAL InvalidArgument.
 absl::Status IoctlError(int result, absl::string_view what);
 
 }  // namespace ivshmem::kvm

@@ -15,8 +15,8 @@
 
 namespace ivshmem::mock {
 
-// For this folder's tests: a handler that keeps what reached it. A byte reads
-// as its offset plus the handler's tag. One thread.
+// For the backends' tests: a handler that keeps what reached it. A byte
+// reads as its offset plus the handler's tag. One thread.
 class RecordingHandler final : public MmioHandler {
  public:
   struct Access {
