@@ -71,6 +71,8 @@ bool DoorbellBindings::Add(std::optional<uint64_t> address,
   const std::vector<PeerTable::Connection> connections =
       device_.peers().Connections();
   if (!Wanted(address, connections)) return true;
+  // The register has moved since TakeDown().
+  if (!bindings_.empty() && bound_at_ != address) return false;
   bound_at_ = address;
   for (const PeerTable::Connection& connection : connections) {
     if (stale()) return false;

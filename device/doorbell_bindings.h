@@ -39,7 +39,8 @@ class DoorbellBindings {
 
   // Binds what should be bound and is not, as far as there is room. Takes long
   // for many peers, so it breaks off and returns false when `stale` says that
-  // something has changed again.
+  // something has changed again; also when what is bound elsewhere has not been
+  // taken down.
   bool Add(std::optional<uint64_t> address, absl::FunctionRef<bool()> stale);
 
   // Binds `doorbell` in the place of the one that has been bound longest, if it
