@@ -161,7 +161,7 @@ void PciDevice::Placed() noexcept {
   // be seen there, and none is bound where the registers are not seen yet.
   shortcuts_->UpdateDoorbells();
   placement_settler_.Kick([this] { placement_->Apply(); });
-  shortcuts_->UpdateDoorbells();
+  shortcuts_->AddDoorbells();
 }
 
 void PciDevice::Reset() noexcept {

@@ -41,8 +41,7 @@ void Shortcuts::Update(Work work) noexcept {
     });
     return;
   }
-  // Nothing has to go for a turn before the executor takes it.
-  if (work != kTurn) settler_.Kick([this] { TakeDown(kAtOnce); });
+  if ((work & ~kLater) != 0) settler_.Kick([this] { TakeDown(kAtOnce); });
   // Only now: a round of Add() that came while this thread was at work was
   // turned away.
   AddLater();
@@ -67,8 +66,10 @@ void Shortcuts::TakeDown(int most) {
   // Before the state is looked at: what changes after this comes again.
   const Work changed = changed_.exchange(0);
   to_add_ |= changed;
-  // Also what an earlier round has left.
-  if (doorbells_.has_value() && ((changed | left_) & kDoorbells) != 0) {
+  // What may wait, or an earlier round has left, is the executor's.
+  const Work due = most == kAll ? (to_add_ & (kDoorbells | kPlace)) | left_
+                                : changed & kDoorbells;
+  if (doorbells_.has_value() && due != 0) {
     const bool all = doorbells_->TakeDown(config_.doorbell_address(), most);
     left_ = all ? 0 : kDoorbells;
   }
@@ -80,7 +81,7 @@ void Shortcuts::Add() {
   if (routes_.has_value() && (work & kRoutes) != 0) routes_->Add();
   if (!doorbells_.has_value()) return;
   const std::optional<uint64_t> address = config_.doorbell_address();
-  if ((work & kDoorbells) != 0) {
+  if ((work & (kDoorbells | kPlace)) != 0) {
     const bool done =
         doorbells_->Add(address, [this] { return settler_.stale(); });
     if (!done) to_add_ |= kDoorbells;

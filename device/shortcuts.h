@@ -56,6 +56,9 @@ class Shortcuts {
 
   // Something changed on which bound doorbells depend: where the doorbell is.
   void UpdateDoorbells() noexcept { Update(kDoorbells); }
+  // The doorbell can be seen where it is now. Whoever took it away from where
+  // it was has said so already, so nothing has to go before the thread goes on.
+  void AddDoorbells() noexcept { Update(kPlace); }
   // Something changed on which routes depend: what MSI-X lets through.
   void UpdateRoutes() noexcept { Update(kRoutes); }
   // Peers or the device's id, which both depend on.
@@ -67,6 +70,9 @@ class Shortcuts {
   static constexpr Work kDoorbells = 1;
   static constexpr Work kRoutes = 2;
   static constexpr Work kTurn = 4;
+  static constexpr Work kPlace = 8;
+  // For which nothing has to go before the executor comes to it.
+  static constexpr Work kLater = kTurn | kPlace;
 
   void Update(Work work) noexcept;
   // At most so many doorbells.
