@@ -9,7 +9,7 @@
 #include <memory>
 #include <vector>
 
-#include "device/pci_guest.h"
+#include "device/shortcuts_world.h"
 #include "gmock/gmock.h"
 
 namespace ivshmem {
@@ -20,55 +20,7 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using MissPolicy = DoorbellAccelerator::MissPolicy;
 
-constexpr PeerId kOwn = 2;
-
-// A guest, id 2, with two vectors, on a host of `options`. Peers' vectors are
-// events of the same host.
-class World {
- public:
-  explicit World(const mock::Host::Options& options = {},
-                 bool with_executor = true)
-      : host(options),
-        guest(host, {.vectors = 2, .id = kOwn}, Offer(with_executor)) {}
-
-  EventHandle Connect(PeerId peer, Vector vector,
-                      mock::EventNotifier::Exposure exposure =
-                          mock::EventNotifier::Exposure::kShown) {
-    const EventHandle event = host.events().Create();
-    EXPECT_TRUE(guest.device()
-                    .peers()
-                    .Connect(peer, vector,
-                             std::make_shared<mock::EventNotifier>(
-                                 host.events(), event, exposure))
-                    .ok());
-    return event;
-  }
-
-  // The device's own vector: its event, which a reader in this process turns
-  // into interrupts unless a route takes it first.
-  EventHandle ConnectOwn(Vector vector) {
-    const EventHandle event = Connect(kOwn, vector);
-    auto reader = host.events().Watch(
-        event, mock::Events::Watcher::kReader,
-        [this, vector] { guest.device().OnPeerInterrupt(vector); });
-    EXPECT_TRUE(reader.ok());
-    readers.push_back(*std::move(reader));
-    return event;
-  }
-
-  PciDevice::Host Offer(bool with_executor) {
-    PciDevice::Host offer = PciGuest::Everything(host, &events);
-    if (!with_executor) offer.executor = nullptr;
-    return offer;
-  }
-
-  uint64_t rung() { return guest.device().count(RingResult::kDelivered); }
-
-  EventRecorder events;
-  mock::Host host;
-  std::vector<RegistrationPtr> readers;
-  PciGuest guest;
-};
+constexpr PeerId kOwn = World::kOwn;
 
 // A doorbell is rung by the hypervisor as soon as the executor got to it;
 // before, the trapped path rings it. The guest sees no difference.
