@@ -43,7 +43,8 @@ class IrqLine : public LineSink {
 //
 // So a device that stops asserting before the guest has acknowledged leaves the
 // line up until then, where IrqLine would lower it: a guest that has the
-// line masked meanwhile sees one interrupt with nothing to it afterwards.
+// line masked meanwhile may see one interrupt with nothing to it afterwards.
+// (Newer kernels ask the device again when the guest unmasks a line.)
 //
 // Threading: as LineSink. `loop` may be run by any thread.
 class ResampledLine : public LineSink {

@@ -188,6 +188,14 @@ void KvmGuest::CountAt(uint32_t address) {
   Finish();
 }
 
+void KvmGuest::AcknowledgeAt(uint32_t address) {
+  mailbox().address = address;
+  Send(kGuestAcknowledgeAt);
+  Finish();
+}
+
+uint32_t KvmGuest::strays() const { return mailbox().strays; }
+
 uint32_t KvmGuest::interrupts(int number) const {
   return mailbox().interrupts[number];
 }

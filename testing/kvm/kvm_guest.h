@@ -58,9 +58,11 @@ class KvmGuest {
   void WriteMany(uint32_t address, uint32_t value, uint32_t count);
   void Finish();
   void CountAt(uint32_t address);
+  void AcknowledgeAt(uint32_t address);
 
   // How many interrupts came on CPU vector kFirstInterrupt + `number`.
   uint32_t interrupts(int number) const;
+  uint32_t strays() const;
   // Whether they become `count` within the test's patience.
   bool InterruptsBecome(int number, uint32_t count) const;
 

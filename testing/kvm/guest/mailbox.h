@@ -38,6 +38,10 @@ enum GuestOperation {
   // From now on each counted interrupt adds 1 to the word at `address`; not if
   // it is 0.
   kGuestCountAt,
+  // From now on the handler of a counted interrupt reads the word at `address`,
+  // as the driver of a device with a line reads its status. When it is 0, the
+  // interrupt is a stray and counts as nothing else.
+  kGuestAcknowledgeAt,
 };
 
 struct GuestMailbox {
@@ -52,6 +56,7 @@ struct GuestMailbox {
   uint32_t value;
   uint32_t result;
   uint32_t interrupts[kGuestInterrupts];
+  uint32_t strays;
 };
 
 #endif  // IVSHMEM_TESTING_KVM_GUEST_MAILBOX_H_

@@ -16,6 +16,7 @@ enum {
 static struct GuestMailbox* const mailbox =
     (struct GuestMailbox*)kGuestMailboxAddress;
 static uint32_t* count_at;
+static const volatile uint32_t* acknowledge_at;
 
 extern const uint8_t stubs[];  // start.S
 void GuestMain(void);          // Called from there.
@@ -128,6 +129,9 @@ static void CarryOut(void) {
     case kGuestCountAt:
       count_at = (uint32_t*)address;
       break;
+    case kGuestAcknowledgeAt:
+      acknowledge_at = (const volatile uint32_t*)address;
+      break;
   }
   __asm__ volatile("" : : : "memory");
   *(volatile uint32_t*)&mailbox->done = mailbox->sent;
@@ -139,8 +143,12 @@ void OnInterrupt(uint32_t interrupt) {
   } else if (interrupt - kFirstInterrupt < kGuestInterrupts) {
     volatile uint32_t* count =
         &mailbox->interrupts[interrupt - kFirstInterrupt];
+    if (acknowledge_at != 0 && *acknowledge_at == 0) {
+      count = &mailbox->strays;
+    } else if (count_at != 0) {
+      ++*(volatile uint32_t*)count_at;
+    }
     ++*count;
-    if (count_at != 0) ++*(volatile uint32_t*)count_at;
   }
   Set32(kApicEndOfInterrupt, 0);
 }
