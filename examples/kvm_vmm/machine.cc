@@ -24,7 +24,6 @@ constexpr uint64_t kPage = 4096;
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 constexpr uint64_t kFourGiB = uint64_t{1} << 32;
 constexpr uint64_t kMostRam = 3 * (uint64_t{1} << 30);
-constexpr uint64_t kMostFirmware = 128 << 10;
 
 // Four pages that KVM wants for itself, out of everybody's way below the
 // firmware.

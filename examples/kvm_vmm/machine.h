@@ -30,6 +30,9 @@ class Machine {
   // there is no /dev/kvm; what the kernel says.
   static absl::StatusOr<std::unique_ptr<Machine>> Create(uint64_t ram_size);
 
+  // In bytes.
+  static constexpr uint64_t kMostFirmware = 128 << 10;
+
   // Maps `image` read-only so that it ends at 4 GiB, where a processor begins.
   // A copy ends at 1 MiB, in RAM, as firmware finds it on a PC. Errors: an
   // image of no bytes or of more than 128 KiB.

@@ -86,9 +86,10 @@ Vcpu::Vcpu(UniqueFd fd, std::unique_ptr<kvm_run, Unmap> run,
 
 Vcpu::~Vcpu() { Stop(); }
 
-void Vcpu::Start() {
-  thread_ = std::thread([this] {
+void Vcpu::Start(absl::AnyInvocable<void()> ended) {
+  thread_ = std::thread([this, ended = std::move(ended)]() mutable {
     Run();
+    if (ended) ended();
     ended_ = true;
   });
 }

@@ -11,6 +11,7 @@
 #include <memory>
 #include <thread>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "backends/linux/unique_fd.h"
@@ -35,7 +36,9 @@ class Vcpu {
   // The descriptor, to change registers before Start().
   int fd() const { return fd_.get(); }
 
-  void Start();
+  // The guest runs from now on. `ended`, if given, is called from the thread
+  // when it does not any more, by itself or because of Stop().
+  void Start(absl::AnyInvocable<void()> ended = {});
   // Ends the thread, wherever the guest is, and waits for it.
   void Stop();
   // Waits until the guest cannot go on; says why. OK after Stop().
