@@ -38,6 +38,8 @@
 #include "backends/linux/server_link.h"
 #include "backends/registration.h"
 #include "bus/pci/config_ports.h"
+#include "core/device.h"
+#include "core/dialect.h"
 #include "device/pci_device.h"
 #include "examples/kvm_vmm/event_log.h"
 #include "examples/kvm_vmm/flags.h"
@@ -139,9 +141,11 @@ absl::StatusOr<int> Run(const Flags& flags) {
   // The device. It claims its BARs in the machine's address map as the guest
   // places and moves them. `doorbells` and `router` may be absent: then the
   // guest's doorbell writes and its interrupts go through this program, and the
-  // guest cannot tell but by the time they take.
+  // guest cannot tell but by the time they take. The dialect is QEMU's, so that
+  // firmware made for its device finds just that.
   const absl::StatusOr<std::unique_ptr<PciDevice>> device = PciDevice::Create(
-      {.vectors = flags.vectors, .id = (*link)->id()}, (*link)->memory(),
+      {.dialect = kQemu, .vectors = flags.vectors, .id = (*link)->id()},
+      (*link)->memory(),
       {.mmio = &machine.memory(),
        .mapper = &memory,
        .msi = &messages,
