@@ -23,7 +23,9 @@ class IrqRouter {
   virtual ~IrqRouter() = default;
 
   // A signal of `event` sends `message` until the registration goes. A signal
-  // that the event already holds is sent at once; one that comes after the
+  // that the event already holds is sent at once, and may stay in the event as
+  // well (KVM leaves it there): the caller holds the signals meanwhile
+  // (Notifier::HoldSignals()) and drops it. One that comes after the
   // registration is gone stays in the event. Errors: no room for the route, or
   // the event is bound already.
   virtual absl::StatusOr<RegistrationPtr> Bind(

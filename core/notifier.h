@@ -46,6 +46,15 @@ class Notifier {
   // Not valid when there is no such thing; doorbells then stay on the trapped
   // path.
   virtual EventHandle event() const noexcept { return {}; }
+
+  // Around the moment in which a hypervisor takes over what event() signals
+  // (IrqRouter): nobody in this process takes a signal that the event holds
+  // after HoldSignals() and before ReleaseSignals(). When the hypervisor has
+  // `sent` those that it found there, they are forgotten; a hypervisor may
+  // leave them in the event, and whoever reads it would send them once more.
+  // One caller at a time; neither blocks.
+  virtual void HoldSignals() noexcept {}
+  virtual void ReleaseSignals(bool sent) noexcept { static_cast<void>(sent); }
 };
 
 }  // namespace ivshmem

@@ -40,11 +40,14 @@ void IrqRoutes::Add() {
     wanted.emplace_back(vector, Route{std::move(notifier), *message, nullptr});
   }
   if (requests.empty()) return;
+  // What an event holds now is sent once, by the router or by who reads it.
+  for (auto& [vector, route] : wanted) route.notifier->HoldSignals();
   std::vector<absl::StatusOr<RegistrationPtr>> bound =
       router_.BindAll(requests);
   bool told = false;  // One event tells of all that failed at once.
   for (size_t i = 0; i < bound.size(); ++i) {
     auto& [vector, route] = wanted[i];
+    route.notifier->ReleaseSignals(/*sent=*/bound[i].ok());
     if (bound[i].ok()) {
       route.registration = *std::move(bound[i]);
       routes_[vector] = std::move(route);

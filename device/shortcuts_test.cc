@@ -211,6 +211,43 @@ TEST(RouteShortcutTest, FollowsTheMask) {
   EXPECT_EQ(world.host.router().size(), 1u);
 }
 
+// Nobody in this process takes the event's signals while it is routed. Those
+// that it held have been sent if it was, and else not.
+TEST(RouteShortcutTest, SignalsAreHeldMeanwhile) {
+  class Held : public Notifier {
+   public:
+    explicit Held(EventHandle event) : event_(event) {}
+    Outcome Signal() noexcept override { return Outcome::kSignalled; }
+    EventHandle event() const noexcept override { return event_; }
+    void HoldSignals() noexcept override { ++held; }
+    void ReleaseSignals(bool sent) noexcept override {
+      (sent ? released_sent : released_unsent) = held;
+    }
+    int held = 0;
+    int released_sent = 0;
+    int released_unsent = 0;
+
+   private:
+    const EventHandle event_;
+  };
+  World world({.route_capacity = 1});
+  std::vector<std::shared_ptr<Held>> own;
+  for (Vector vector = 0; vector < 2; ++vector) {
+    own.push_back(std::make_shared<Held>(world.host.events().Create()));
+    ASSERT_TRUE(
+        world.guest.device().peers().Connect(kOwn, vector, own.back()).ok());
+  }
+  world.guest.Enumerate();
+  world.guest.EnableMsix();
+  world.host.executor().RunAll();
+  EXPECT_EQ(own[0]->held, 1);
+  EXPECT_EQ(own[0]->released_sent, 1);
+  EXPECT_EQ(own[0]->released_unsent, 0);
+  EXPECT_GE(own[1]->held, 1);
+  EXPECT_EQ(own[1]->released_sent, 0);
+  EXPECT_EQ(own[1]->released_unsent, own[1]->held);
+}
+
 // Vectors that arrive after MSI-X was enabled are routed as the others.
 TEST(RouteShortcutTest, VectorsMayArriveLate) {
   World world({}, false);

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "absl/memory/memory.h"
@@ -76,6 +77,25 @@ Notifier::Outcome EventFd::Signal() noexcept {
 }
 
 bool EventFd::Drain() noexcept {
+  // Each side says what it is about to do and then looks at the other: one of
+  // them at least sees the other (all of it is seq_cst).
+  ++takers_;
+  const bool taken = !held_ && Take();
+  --takers_;
+  return taken;
+}
+
+void EventFd::HoldSignals() noexcept {
+  held_ = true;
+  while (takers_ != 0) std::this_thread::yield();
+}
+
+void EventFd::ReleaseSignals(bool sent) noexcept {
+  if (sent) Take();
+  held_ = false;
+}
+
+bool EventFd::Take() noexcept {
   uint64_t signals;
   iovec data = {.iov_base = &signals, .iov_len = sizeof(signals)};
   ssize_t got;

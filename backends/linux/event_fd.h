@@ -4,6 +4,7 @@
 #ifndef IVSHMEM_BACKENDS_LINUX_EVENT_FD_H_
 #define IVSHMEM_BACKENDS_LINUX_EVENT_FD_H_
 
+#include <atomic>
 #include <memory>
 
 #include "absl/status/statusor.h"
@@ -36,14 +37,22 @@ class EventFd : public Notifier {
   int fd() const { return fd_.get(); }
 
   // Takes all signals at once, as a peer's interrupt: returns whether there
-  // were any. Does not wait, even if a peer has cleared O_NONBLOCK.
+  // were any. Does not wait, even if a peer has cleared O_NONBLOCK. While
+  // signals are held there are none, though the descriptor is readable.
   // (Of an eventfd that its maker made a semaphore: one at a time.)
   bool Drain() noexcept;
+
+  void HoldSignals() noexcept override;
+  void ReleaseSignals(bool sent) noexcept override;
 
  private:
   explicit EventFd(UniqueFd fd) : fd_(std::move(fd)) {}
 
+  bool Take() noexcept;
+
   const UniqueFd fd_;
+  std::atomic<bool> held_{false};
+  std::atomic<int> takers_{0};  // Threads in Drain().
 };
 
 }  // namespace ivshmem

@@ -13,6 +13,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -198,6 +199,47 @@ TEST_F(EventFdTest, ManyThreads) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(TakeCount(event_->fd()), uint64_t{kThreads} * kSignals);
+}
+
+// While signals are held nobody takes them; they are there afterwards.
+TEST_F(EventFdTest, HeldSignalsStay) {
+  event_->Signal();
+  event_->HoldSignals();
+  EXPECT_FALSE(event_->Drain());
+  event_->Signal();
+  EXPECT_FALSE(event_->Drain());
+  event_->ReleaseSignals(/*sent=*/false);
+  EXPECT_TRUE(event_->Drain());
+}
+
+// Signals that somebody else has sent on are forgotten.
+TEST_F(EventFdTest, SentSignalsAreForgotten) {
+  event_->Signal();
+  event_->HoldSignals();
+  event_->ReleaseSignals(/*sent=*/true);
+  EXPECT_FALSE(event_->Drain());
+  event_->Signal();
+  EXPECT_TRUE(event_->Drain());
+}
+
+// A thread that was about to take signals when they were held has taken them
+// before that, or leaves them.
+TEST_F(EventFdTest, HoldsAgainstATaker) {
+  std::atomic<bool> stop{false};
+  std::thread taker([&] {
+    while (!stop) event_->Drain();
+  });
+  int stolen = 0;
+  for (int i = 0; i < 500; ++i) {
+    event_->HoldSignals();
+    event_->Signal();
+    std::this_thread::yield();
+    if (TakeCount(event_->fd()) != 1) ++stolen;
+    event_->ReleaseSignals(/*sent=*/true);
+  }
+  stop = true;
+  taker.join();
+  EXPECT_EQ(stolen, 0);
 }
 
 }  // namespace

@@ -9,7 +9,9 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "backends/linux/link_events.h"
@@ -47,6 +49,11 @@ class JoinedLink : private LinkEvents {
 
   // Returns when what had arrived before has been handled.
   void Settle();
+
+  // Runs `work` on the link's thread, which does nothing else meanwhile.
+  void Run(absl::AnyInvocable<void()> work) {
+    thread_->loop().Run(std::move(work));
+  }
 
  private:
   explicit JoinedLink(std::unique_ptr<LoopThread> thread);

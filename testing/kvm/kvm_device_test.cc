@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "backends/linux/link_events.h"
 #include "core/registers.h"
 #include "gtest/gtest.h"
@@ -133,6 +134,31 @@ TEST_P(KvmDevice, MaskedVectorsArePending) {
   Settle();
   a_->Ring(b_->id(), 1);
   EXPECT_TRUE(b_->guest().InterruptsBecome(1, 2));
+}
+
+// A ring that comes while its vector is being unmasked interrupts once, though
+// the kernel sends it and leaves it in the eventfd for who reads there.
+TEST_P(KvmDevice, RungWhileItIsRouted) {
+  b_->MaskVector(1, true);
+  Settle();
+  absl::Notification stopped;
+  absl::Notification go_on;
+  b_->link().Run([&] {
+    stopped.Notify();
+    go_on.WaitForNotification();
+  });
+  stopped.WaitForNotification();
+  a_->Ring(b_->id(), 1);
+  b_->MaskVector(1, false);
+  if (irqfd()) {
+    EXPECT_TRUE(b_->guest().InterruptsBecome(1, 1));
+  }
+  go_on.Notify();
+  EXPECT_TRUE(b_->guest().InterruptsBecome(1, 1));
+  Settle();
+  a_->Ring(b_->id(), 0);
+  EXPECT_TRUE(b_->guest().InterruptsBecome(0, 1));
+  EXPECT_EQ(b_->guest().interrupts(1), 1u);
 }
 
 // MSI-X off: rings are dropped. On again: they arrive.
