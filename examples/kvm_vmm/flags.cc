@@ -36,7 +36,7 @@ absl::StatusOr<Flags> ParseFlags(int argc, const char* const* argv) {
       ->required()
       ->type_name("IMAGE");
   app.add_option("--socket", flags.socket,
-                 "The server's socket, ours or QEMU's")
+                 "The server's socket, ours or QEMU's; waits 5 s for it")
       ->required()
       ->type_name("SERVER");
   app.add_option("--vectors", flags.vectors,

@@ -4,6 +4,7 @@
 // kvm_vmm, the program, with a firmware of its own as the guest; the server,
 // the program; and the test as the other peer.
 
+#include <sched.h>
 #include <signal.h>  // NOLINT(modernize-deprecated-headers): SIGTERM.
 
 #include <array>
@@ -161,6 +162,23 @@ TEST_F(KvmVmm, IsAPc) {
   EXPECT_EQ(report().pic_mask, 0xfbu);
   EXPECT_EQ(report().timer_runs, 1u);
   EXPECT_EQ(report().last_ram_works, 1u);
+}
+
+// The processor's APIC id is 0 wherever one looks, whichever of the host's the
+// program runs on.
+TEST_F(KvmVmm, TheProcessorHasApicId0) {
+  cpu_set_t before;
+  ASSERT_EQ(sched_getaffinity(0, sizeof(before), &before), 0);
+  int last = CPU_SETSIZE - 1;
+  while (!CPU_ISSET(last, &before)) --last;
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(last, &one);
+  ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
+  Start({});
+  ASSERT_EQ(sched_setaffinity(0, sizeof(before), &before), 0);
+  EXPECT_EQ(report().cpuid_apic_id, 0u);
+  EXPECT_EQ(report().local_apic_id, 0u);
 }
 
 struct Mode {

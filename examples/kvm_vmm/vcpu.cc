@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
@@ -42,12 +43,22 @@ using CpuidHeader = uint64_t;
 constexpr uint64_t kGetSupportedCpuid = _IOWR(KVMIO, 0x05, CpuidHeader);
 constexpr uint64_t kSetCpuid = _IOW(KVMIO, 0x90, CpuidHeader);
 
+// KVM says here which of the host's processors was asked, by its APIC id. The
+// guest's has the id 0 and is alone.
+void SetApicId(kvm_cpuid_entry2& entry) {
+  if (entry.function == 1) entry.ebx = (entry.ebx & 0x0000ffff) | 1 << 16;
+  if (entry.function == 0xb || entry.function == 0x1f) entry.edx = 0;
+}
+
 // The guest's processor knows what KVM can do.
 absl::Status SetCpuid(int kvm, int vcpu) {
   auto cpuid = std::make_unique<Cpuid>();
   cpuid->nent = std::size(cpuid->entries);
-  if (ioctl(kvm, kGetSupportedCpuid, cpuid.get()) < 0 ||
-      ioctl(vcpu, kSetCpuid, cpuid.get()) < 0) {
+  if (ioctl(kvm, kGetSupportedCpuid, cpuid.get()) < 0) {
+    return absl::ErrnoToStatus(errno, "CPUID of KVM");
+  }
+  std::for_each_n(cpuid->entries, cpuid->nent, SetApicId);
+  if (ioctl(vcpu, kSetCpuid, cpuid.get()) < 0) {
     return absl::ErrnoToStatus(errno, "CPUID of a vCPU");
   }
   return absl::OkStatus();

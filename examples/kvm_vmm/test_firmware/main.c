@@ -17,6 +17,7 @@ enum {
   kBar0 = (int)0xe0000000,
   kBar1 = 0x40000000,
   kBar2 = (int)0xc0000000,
+  kApicId = (int)0xfee00020,
   kApicEndOfInterrupt = (int)0xfee000b0,
   kApicSpurious = (int)0xfee000f0,
 };
@@ -142,6 +143,14 @@ static void LookAtMemory(void) {
   report->last_ram_works = Get32(kRamSize - 4) == 0x12345678;
 }
 
+static void LookAtProcessor(void) {
+  uint32_t eax = 1;
+  uint32_t ebx;
+  __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx) : : "ecx", "edx");
+  report->cpuid_apic_id = ebx >> 24;
+  report->local_apic_id = Get32(kApicId) >> 24;
+}
+
 void FirmwareMain(void) {
   uint32_t first = 0;
   uint32_t functions = 0;
@@ -164,6 +173,7 @@ void FirmwareMain(void) {
   report->absent_function = Config(first + 1, 0);
   LookAtPorts();
   LookAtMemory();
+  LookAtProcessor();
   __asm__ volatile("" : : : "memory");
   *(volatile uint32_t*)&report->ready = kFirmwareReady;
 }

@@ -50,6 +50,10 @@ struct FirmwareReport {
   uint32_t timer_runs;      // Whether the PIT's counter changes.
   uint32_t last_ram_works;  // Of the size that the test gives the machine.
 
+  // As CPUID and the local APIC say.
+  uint32_t cpuid_apic_id;
+  uint32_t local_apic_id;
+
   // Of the answers. The first two are the test's.
   uint32_t order;
   uint32_t ringer;
