@@ -164,6 +164,16 @@ TEST_F(KvmVmm, IsAPc) {
   EXPECT_EQ(report().last_ram_works, 1u);
 }
 
+// The PIT interrupts by the PIC, also while the device's interrupts have routes
+// in the table in which the PIC has its own.
+TEST_F(KvmVmm, TheTimerInterrupts) {
+  ASSERT_NO_FATAL_FAILURE(Start({}));
+  ASSERT_NO_FATAL_FAILURE(Exchange(1, 200));
+  report().order = kFirmwareTimer;
+  peer_->Ring({guest_, 0});
+  EXPECT_TRUE(Becomes([&] { return report().ticks >= 3; }));
+}
+
 // The processor's APIC id is 0 wherever one looks, whichever of the host's the
 // program runs on.
 TEST_F(KvmVmm, TheProcessorHasApicId0) {

@@ -8,7 +8,9 @@
 enum {
   kDeviceId = 0x11101af4,
   kCodeSelector = 0x10,
+  kTimerInterrupt = 0x20,
   kFirstInterrupt = 0x40,
+  kTimer = kFirmwareVectors,  // Its stub.
   kEnable = (int)0x80000000,
   kRamSize = 0x200000,
   kRomWord = (int)0xffffe000,
@@ -66,12 +68,11 @@ static void SetConfig(uint32_t function, uint32_t offset, uint32_t value) {
 
 static void TakeInterrupts(void) {
   static struct { uint32_t low, high; } idt[kFirstInterrupt + kFirmwareVectors];
-  for (uint32_t i = 0; i < kFirmwareVectors; ++i) {
+  for (uint32_t i = 0; i <= kTimer; ++i) {
     const uint32_t handler = (uint32_t)&stubs[16 * i];
-    idt[kFirstInterrupt + i].low =
-        (uint32_t)kCodeSelector << 16 | (handler & 0xffff);
-    idt[kFirstInterrupt + i].high =
-        (handler & 0xffff0000u) | 0x8e00;  // An interrupt gate.
+    const uint32_t gate = i == kTimer ? kTimerInterrupt : kFirstInterrupt + i;
+    idt[gate].low = (uint32_t)kCodeSelector << 16 | (handler & 0xffff);
+    idt[gate].high = (handler & 0xffff0000u) | 0x8e00;  // An interrupt gate.
   }
   struct __attribute__((packed)) {
     uint16_t limit;
@@ -115,8 +116,8 @@ static void LookAtPorts(void) {
   Out8(0x80, 0);
   report->unclaimed_port_byte = In8(0x80);
 
-  // All lines of the PICs masked but the second one's, as they count nothing
-  // here; the mask is also the PIC's answer.
+  // All lines of the first PIC masked but that of the second. The mask can be
+  // read back.
   Out8(0xa1, 0xff);
   Out8(0x21, 0xfb);
   report->pic_mask = In8(0x21);
@@ -186,8 +187,25 @@ static void TripleFault(void) {
   __asm__ volatile("lidt %0\n\tud2" : : "m"(none));
 }
 
+static void StartTimer(void) {
+  Out8(0x20, 0x11);  // Edges, two PICs, four words.
+  Out8(0x21, kTimerInterrupt);
+  Out8(0x21, 0x04);
+  Out8(0x21, 0x01);
+  Out8(0x21, 0xfe);  // Only the timer.
+  Out8(0x43, 0x34);  // Counter 0, both bytes, mode 2.
+  Out8(0x40, 0x00);
+  Out8(0x40, 0x40);
+}
+
 void OnInterrupt(uint32_t vector) {
   volatile struct FirmwareReport* shared = report;
+  if (vector == kTimer) {
+    ++shared->ticks;
+    Out8(0x20, 0x20);  // End of interrupt.
+    return;
+  }
+  if (shared->order == kFirmwareTimer) StartTimer();
   if (shared->order == kFirmwareTripleFault) TripleFault();
   ++shared->interrupts[vector];
   Set32(kApicEndOfInterrupt, 0);

@@ -21,6 +21,7 @@ enum {
 enum FirmwareOrder {
   kFirmwareAnswer,       // As above.
   kFirmwareTripleFault,  // When rung, ends the machine.
+  kFirmwareTimer,        // When rung, lets the PIT interrupt by the PIC.
 };
 
 struct FirmwareReport {
@@ -58,6 +59,7 @@ struct FirmwareReport {
   uint32_t order;
   uint32_t ringer;
   uint32_t interrupts[kFirmwareVectors];
+  uint32_t ticks;  // Of the timer.
 };
 
 #endif  // IVSHMEM_EXAMPLES_KVM_VMM_TEST_FIRMWARE_REPORT_H_

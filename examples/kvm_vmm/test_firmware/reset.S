@@ -59,12 +59,12 @@ Handle:
   call OnInterrupt
   jmp Idle
 
-// One stub of 16 bytes for each vector of the device.
+// One stub of 16 bytes for each vector of the device, and one for the timer.
   .globl stubs
   .p2align 4
 stubs:
   .set vector, 0
-  .rept 2
+  .rept 3
   .p2align 4
   pushl $vector
   jmp Handle
