@@ -45,6 +45,34 @@ TEST_F(StormTest, ThousandClientsOfOneVector) { Storm(1000, 1); }
 // ... and from 100 of 4.
 TEST_F(StormTest, HundredClientsOf64Vectors) { Storm(100, 64); }
 
+// Many who never read, or one message now and then, are not waited for long:
+// who comes after them is told everything.
+TEST_F(StormTest, ThoseWhoReadAreToldAllBehindManyWhoDoNot) {
+  constexpr int kCount = 40;
+  constexpr int kVectors = 64;
+  Start({.vectors = kVectors, .max_peers = kCount + 2});
+  std::vector<std::unique_ptr<TestClient>> idle;
+  for (int i = 0; i < kCount; ++i) idle.push_back(Connect());
+  std::vector<std::unique_ptr<TestClient>> readers;
+  for (int i = 0; i < 2; ++i) readers.push_back(Connect());
+  EXPECT_TRUE(Until([&] {
+    for (int i = 0; i < kCount / 2; ++i) idle[i]->Read(1);
+    bool all = true;
+    for (const auto& reader : readers) {
+      reader->Read();
+      all = all && reader->vectors() == (kCount + 2) * kVectors;
+    }
+    return all;
+  }));
+  for (const PeerStatus& peer : server_->status().peers) {
+    EXPECT_EQ(peer.queued > 0, peer.peer < kCount);
+  }
+  // Nor are those who leave: the next come, and know what is so.
+  idle.clear();
+  for (int i = 0; i < 2; ++i) readers.push_back(Connect());
+  EXPECT_TRUE(UntilAllKnow(readers));
+}
+
 // Clients that come and go while others do, reading or not, leave those that
 // stay with the truth.
 TEST_F(StormTest, ComingAndGoingLeavesThoseWhoStayWithTheTruth) {
