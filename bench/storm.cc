@@ -122,7 +122,7 @@ absl::Status Storm::Drain() {
     for (int i = 0; i < ready; ++i) {
       JoiningClient& client = clients_[events[i].data.u32];
       const bool was_complete = client.complete();
-      const absl::Status read = client.Read(one_);
+      absl::Status read = client.Read(one_);
       if (!read.ok()) return read;
       complete += client.complete() && !was_complete ? 1 : 0;
     }
@@ -132,7 +132,7 @@ absl::Status Storm::Drain() {
 
 absl::Status Storm::CheckSilence() {
   for (JoiningClient& client : clients_) {
-    const absl::Status read = client.Read(one_);
+    absl::Status read = client.Read(one_);
     if (!read.ok()) return read;
   }
   return absl::OkStatus();

@@ -168,6 +168,31 @@ TEST(RosterTest, AllIds) {
   EXPECT_EQ(Peek(roster, 65535), "65534+0 65535+0");
 }
 
+// Of many, the later half has gone, others came after them, and all of it is
+// sent at once: who has gone is forgotten one by one meanwhile, and nothing is
+// told twice or not.
+TEST(RosterTest, ManyAreForgottenInOneBatch) {
+  constexpr int kStay = 1000;
+  constexpr int kGo = 1000;
+  Roster roster(1);
+  for (int id = 0; id < kStay + kGo; ++id) {
+    roster.Join(static_cast<PeerId>(id));
+  }
+  roster.Sent(0, kAll);
+  for (int id = kStay; id < kStay + kGo; ++id) {
+    roster.Leave(static_cast<PeerId>(id));
+  }
+  roster.Join(2001);
+  roster.Join(2002);
+  EXPECT_EQ(roster.remembered(), kStay + kGo + 2u);
+  roster.Sent(0, kGo - 1);
+  EXPECT_EQ(roster.remembered(), kStay + 1 + 2u);
+  EXPECT_EQ(Peek(roster, 0), "1999 2001+0 2002+0");
+  roster.Sent(0, 2);
+  EXPECT_EQ(roster.remembered(), kStay + 2u);
+  EXPECT_EQ(Peek(roster, 0), "2002+0");
+}
+
 TEST(RosterTest, MostVectors) {
   Roster roster(kMaxVectors);
   roster.Join(1);
