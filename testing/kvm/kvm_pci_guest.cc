@@ -17,6 +17,15 @@ constexpr uint16_t kAddressPort = 0xcf8;
 constexpr uint16_t kDataPort = 0xcfc;
 constexpr uint32_t kTableEntrySize = 16;
 
+kvm::GsiTable::Config Table(const KvmPciGuest::Options& options) {
+  kvm::GsiTable::Config config = kvm::GsiTable::Pc();
+  if (options.routes.has_value()) {
+    config.max_entries =
+        static_cast<uint32_t>(config.pins.size()) + *options.routes;
+  }
+  return config;
+}
+
 }  // namespace
 
 KvmPciGuest::KvmPciGuest(const ServerLink::Options& link,
@@ -25,7 +34,7 @@ KvmPciGuest::KvmPciGuest(const ServerLink::Options& link,
       vm_(guest_->vm()),
       mapper_(vm_, guest_->slots()),
       doorbells_(vm_),
-      routes_(vm_, kvm::GsiTable::Pc()),
+      routes_(vm_, Table(options)),
       router_(vm_, routes_),
       msi_(vm_),
       executor_(*LoopThread::Start("doorbells")) {
@@ -52,7 +61,11 @@ KvmPciGuest::KvmPciGuest(const ServerLink::Options& link,
   link_->Attach(device_->device());
 
   EXPECT_EQ(Config(pci::kVendorId), 0x11101af4u);
-  SetConfig(pci::kBar0, kBar0);
+  SetUp();
+}
+
+void KvmPciGuest::SetUp() {
+  MoveBar0(kBar0);
   SetConfig(pci::kBar0 + 4, kBar1);
   SetConfig(pci::kBar0 + 8, kBar2);
   SetConfig(pci::kBar0 + 12, 0);

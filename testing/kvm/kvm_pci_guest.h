@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "backends/address_map.h"
@@ -43,6 +44,8 @@ class KvmPciGuest {
     int vectors = 2;
     bool io_event_fd = true;
     bool irqfd = true;
+    // How many interrupt routes there is room for; absent: as many as KVM has.
+    std::optional<uint32_t> routes;
     MemoryAccess access = MemoryAccess::kReadWrite;
   };
 
@@ -63,6 +66,9 @@ class KvmPciGuest {
   void SetConfig(uint32_t offset, uint32_t value, uint32_t size = 4);
   void SetCommand(uint16_t command) { SetConfig(pci::kCommand, command, 2); }
 
+  // Places the BARs, turns on decode, and lets all vectors interrupt: what a
+  // driver does after a reset.
+  void SetUp();
   void EnableMsix();
   void MaskVector(int vector, bool masked);
   void Ring(PeerId peer, Vector vector, uint32_t times = 1);

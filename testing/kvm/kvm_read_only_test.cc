@@ -1,0 +1,77 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// A guest that may read the shared memory and not write it.
+
+#include <cstdint>
+#include <memory>
+
+#include "backends/linux/server_link.h"
+#include "bus/pci/registers.h"
+#include "core/shared_memory.h"
+#include "gtest/gtest.h"
+#include "testing/interop/server_process.h"
+#include "testing/kvm/kvm_guest.h"
+#include "testing/kvm/kvm_pci_guest.h"
+
+namespace ivshmem {
+namespace {
+
+constexpr uint32_t kBar2 = KvmPciGuest::kBar2;
+
+class KvmReadOnly : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    IVSHMEM_SKIP_WITHOUT_KVM();
+    ASSERT_NO_FATAL_FAILURE(server_.Start());
+    reader_ = Join(MemoryAccess::kReadOnly);
+    writer_ = Join(MemoryAccess::kReadWrite);
+    ASSERT_FALSE(HasFailure());
+  }
+
+  std::unique_ptr<KvmPciGuest> Join(MemoryAccess access) {
+    return std::make_unique<KvmPciGuest>(
+        ServerLink::Options{.socket_path = server_.socket_path()},
+        KvmPciGuest::Options{.access = access});
+  }
+
+  ServerProcess server_{{"--vectors", "2", "--size", "1M"}};
+  std::unique_ptr<KvmPciGuest> reader_;
+  std::unique_ptr<KvmPciGuest> writer_;
+};
+
+// It sees what the other writes, without leaving the guest.
+TEST_F(KvmReadOnly, Reads) {
+  writer_->guest().Write(kBar2 + 0x100, 0x12345678);
+  const uint64_t exits = reader_->exits();
+  EXPECT_EQ(reader_->guest().Read(kBar2 + 0x100), 0x12345678u);
+  EXPECT_EQ(reader_->exits(), exits);
+}
+
+// What it writes is lost, of any size, and does the guest no harm.
+TEST_F(KvmReadOnly, DoesNotWrite) {
+  writer_->guest().Write(kBar2 + 0x100, 0x12345678);
+  for (const uint32_t size : {1, 2, 4}) {
+    reader_->guest().Write(kBar2 + 0x100, 0, size);
+  }
+  EXPECT_EQ(reader_->guest().Read(kBar2 + 0x100), 0x12345678u);
+  EXPECT_EQ(writer_->guest().Read(kBar2 + 0x100), 0x12345678u);
+}
+
+// The same where BAR2 has moved.
+TEST_F(KvmReadOnly, DoesNotWriteElsewhere) {
+  writer_->guest().Write(kBar2, 0x12345678);
+  reader_->SetConfig(pci::kBar0 + 8, 0xe4000000);
+  reader_->guest().Write(0xe4000000, 0);
+  EXPECT_EQ(reader_->guest().Read(0xe4000000), 0x12345678u);
+}
+
+// A guest that has only read access rings as any other.
+TEST_F(KvmReadOnly, Rings) {
+  ASSERT_TRUE(reader_->Knows(writer_->id(), 1));
+  reader_->Ring(writer_->id(), 1);
+  EXPECT_TRUE(writer_->guest().InterruptsBecome(1, 1));
+}
+
+}  // namespace
+}  // namespace ivshmem
