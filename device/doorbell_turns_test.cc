@@ -222,6 +222,18 @@ TEST_F(DoorbellTurnsByExecutorTest, OneAtATime) {
   EXPECT_THAT(Changes(), ElementsAre(Refused(), Unbinds(10), Binds(14)));
 }
 
+// When all have room again, rings are not counted: whatever is trapped for
+// another reason makes no work.
+TEST_F(DoorbellTurnsByExecutorTest, NobodyCountsWithoutACrowd) {
+  world_.Connect(30, 0, mock::EventNotifier::Exposure::kHidden);
+  for (const PeerId peer : {13, 14, 15}) {
+    world_.guest.device().peers().Disconnect(peer);
+  }
+  world_.host.executor().RunAll();
+  Ring(30, 2 * kOften);
+  EXPECT_EQ(world_.host.executor().pending(), 0u);
+}
+
 // The peer has gone, or come back, before its turn.
 TEST_F(DoorbellTurnsByExecutorTest, ThePeerHasGone) {
   Ring(14, kOften);
@@ -363,6 +375,12 @@ class ManyDoorbellsAllOrNoneTest : public ManyDoorbellsTest {
 // others' rings.
 TEST_F(ManyDoorbellsAllOrNoneTest, AreTakenDownAtOnce) {
   world_.guest.SetCommand(0);
+  EXPECT_EQ(bound(), 0u);
+}
+
+// So do those of peers that have gone.
+TEST_F(ManyDoorbellsAllOrNoneTest, OfGonePeersAreTakenDownAtOnce) {
+  world_.guest.device().peers().DisconnectAll();
   EXPECT_EQ(bound(), 0u);
 }
 

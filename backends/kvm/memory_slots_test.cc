@@ -153,6 +153,7 @@ TEST_F(MemorySlotsTest, AStuckSlotIsTriedAgain) {
   EXPECT_THAT(vm_.TakeRegions(), ElementsAre(IsRemoval(kFirst)));
 
   auto second = Map();
+  ASSERT_TRUE(second.ok()) << second.status();
   EXPECT_THAT(vm_.TakeRegions(),
               ElementsAre(IsRemoval(kFirst),
                           IsRegion(kFirst + 1, 0, kBase, 2 * kPage, data_)))
