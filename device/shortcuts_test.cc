@@ -109,6 +109,26 @@ TEST(DoorbellShortcutTest, PeerThatComesBack) {
   EXPECT_EQ(world.host.events().count(new_event), 1u);
 }
 
+// One event may carry vectors of several peers: each is bound by itself, and
+// goes by itself.
+TEST(DoorbellShortcutTest, PeersThatShareAnEvent) {
+  World world({}, false);
+  world.guest.Enumerate();
+  const EventHandle event = world.host.events().Create();
+  const auto notifier =
+      std::make_shared<mock::EventNotifier>(world.host.events(), event);
+  for (const PeerId peer : {7, 8}) {
+    ASSERT_TRUE(world.guest.device().peers().Connect(peer, 0, notifier).ok());
+  }
+  EXPECT_EQ(world.host.accelerator().size(), 2u);
+  world.guest.device().peers().Disconnect(7);
+  EXPECT_EQ(world.host.accelerator().size(), 1u);
+  world.guest.Ring(7, 0);
+  EXPECT_EQ(world.host.events().count(event), 0u);
+  world.guest.Ring(8, 0);
+  EXPECT_EQ(world.host.events().count(event), 1u);
+}
+
 // A full accelerator leaves the rest on the trapped path: all are delivered.
 TEST(DoorbellShortcutTest, OutOfSpaceIsNoFault) {
   World world({.doorbell_capacity = 3}, false);
