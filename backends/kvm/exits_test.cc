@@ -92,7 +92,7 @@ TEST_F(ExitsTest, MmioOfTooManyBytes) {
 TEST_F(ExitsTest, Out) {
   for (const uint8_t size : {1, 2, 4}) {
     uint8_t* const data = Io(KVM_EXIT_IO_OUT, size, 1);
-    for (uint8_t i = 0; i < 4; ++i) data[i] = 0x11 * (i + 1);
+    for (uint8_t i = 0; i < 4; ++i) data[i] = i + 1;
     HandleIo(run(), handler_);
     EXPECT_THAT(
         handler_.Take(),

@@ -76,6 +76,7 @@ TEST(GsiTableTest, IsTheKernelsRequest) {
     int Ioctl(uint64_t request, uintptr_t argument) noexcept override {
       if (request == KVM_CHECK_EXTENSION) return 0;
       this->request = request;
+      // NOLINTNEXTLINE(performance-no-int-to-ptr): as ioctl(2) has it.
       const auto* data = reinterpret_cast<const uint8_t*>(argument);
       bytes.assign(data, data + 8 + sizeof(Entry));
       return 0;

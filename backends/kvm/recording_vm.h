@@ -38,8 +38,7 @@ class RecordingVm final : public Vm {
       return extension == extensions_.end() ? 0 : extension->second;
     }
     ++calls_[request];
-    // The argument is what the kernel would take it for.
-    // NOLINTNEXTLINE(performance-no-int-to-ptr)
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): as ioctl(2) has it.
     Keep(request, reinterpret_cast<const void*>(argument));
     std::deque<int>& answers = answers_[request];
     if (answers.empty()) return 0;

@@ -59,8 +59,7 @@ class FaultyVm : public kvm::Vm {
       }
     }
     if (request != KVM_IOEVENTFD) return vm_.Ioctl(request, argument);
-    // The argument is what the kernel would take it for.
-    // NOLINTNEXTLINE(performance-no-int-to-ptr)
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): as ioctl(2) has it.
     const auto* io_event_fd = reinterpret_cast<const kvm_ioeventfd*>(argument);
     const bool adds = (io_event_fd->flags & KVM_IOEVENTFD_FLAG_DEASSIGN) == 0;
     if (adds && io_event_fds_ >= most_io_event_fds_) return -ENOSPC;
