@@ -87,6 +87,7 @@ class RecordingVm final : public Vm {
     uint32_t count = 0;
     std::memcpy(&count, argument, sizeof(count));
     auto& table = tables_.emplace_back(count);
+    if (table.empty()) return;
     std::memcpy(
         table.data(),
         static_cast<const uint8_t*>(argument) + SetGsiRoutingHeaderSize(),
