@@ -25,8 +25,8 @@
 #include "tools/ivshmem/daemon.h"
 #include "tools/ivshmem/event_log.h"
 #include "tools/ivshmem/server_memory.h"
-#include "tools/ivshmem/service_manager.h"
 #include "tools/ivshmem/stop.h"
+#include "tools/ivshmem/systemd.h"
 
 namespace ivshmem::tool {
 namespace {
@@ -93,7 +93,7 @@ class Service {
   std::unique_ptr<server::Server> server_;
   std::unique_ptr<server::StatusSocket> status_socket_;
   std::optional<PidFile> pid_file_;
-  ServiceManager service_manager_;
+  Systemd systemd_;
 };
 
 absl::Status Service::Start() {
@@ -129,7 +129,7 @@ absl::Status Service::Start() {
     if (!pid_file.ok()) return pid_file.status();
     pid_file_.emplace(*std::move(pid_file));
   }
-  status = service_manager_.Ready(*loop_);
+  status = systemd_.Ready(*loop_);
   if (status.ok() && daemon_.has_value()) status = daemon_->Ready();
   return status;
 }
@@ -205,9 +205,9 @@ absl::Status Service::WatchSignals() {
 absl::Status Service::Run() {
   while (!stop_->requested()) {
     loop_->Dispatch(absl::InfiniteDuration());
-    service_manager_.SetPeers(server_->peers());
+    systemd_.SetPeers(server_->peers());
   }
-  service_manager_.Stopping();
+  systemd_.Stopping();
   return absl::OkStatus();
 }
 

@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "server/memory.h"
-#include "tools/ivshmem/service_manager.h"
+#include "tools/ivshmem/systemd.h"
 
 namespace ivshmem::tool {
 namespace {
@@ -69,7 +69,7 @@ absl::Status ServerMemory::ReadState() {
 
 absl::Status ServerMemory::OpenObject(UniqueFd stored) {
   const bool needs_store = spec_.kind == Kind::kMemfd && !state_path_.empty();
-  if (needs_store && !stored.valid() && !ServiceManager::Present()) {
+  if (needs_store && !stored.valid() && !Systemd::Present()) {
     return absl::InvalidArgumentError(
         "--state needs an object with a name: a memfd ends with the server, "
         "unless systemd stores it; use --shm-name or --file");
@@ -100,7 +100,7 @@ absl::Status ServerMemory::OpenObject(UniqueFd stored) {
   state_.identity = object_->identity();
   state_.vectors = vectors_;
   if (!needs_store || was_stored) return absl::OkStatus();
-  return ServiceManager::StoreMemory(object_->fd());
+  return Systemd::StoreMemory(object_->fd());
 }
 
 std::string ServerMemory::description() const {

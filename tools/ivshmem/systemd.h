@@ -1,8 +1,8 @@
 // Copyright 2026 The ivshmem Authors
 // SPDX-License-Identifier: Apache-2.0
 
-#ifndef IVSHMEM_TOOLS_IVSHMEM_SERVICE_MANAGER_H_
-#define IVSHMEM_TOOLS_IVSHMEM_SERVICE_MANAGER_H_
+#ifndef IVSHMEM_TOOLS_IVSHMEM_SYSTEMD_H_
+#define IVSHMEM_TOOLS_IVSHMEM_SYSTEMD_H_
 
 #include <memory>
 
@@ -25,11 +25,11 @@ struct HandedIn {
 // a kind.
 absl::StatusOr<HandedIn> TakeHandedIn();
 
-// The service manager that started the process, if one did. Does nothing
+// The systemd that started the process, if it did. Does nothing
 // otherwise.
 //
 // Threading: one thread.
-class ServiceManager {
+class Systemd {
  public:
   // Whether somebody listens to what is said here.
   static bool Present();
@@ -58,4 +58,4 @@ class ServiceManager {
 
 }  // namespace ivshmem::tool
 
-#endif  // IVSHMEM_TOOLS_IVSHMEM_SERVICE_MANAGER_H_
+#endif  // IVSHMEM_TOOLS_IVSHMEM_SYSTEMD_H_

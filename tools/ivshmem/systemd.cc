@@ -1,7 +1,7 @@
 // Copyright 2026 The ivshmem Authors
 // SPDX-License-Identifier: Apache-2.0
 
-#include "tools/ivshmem/service_manager.h"
+#include "tools/ivshmem/systemd.h"
 
 #include <systemd/sd-daemon.h>
 
@@ -54,18 +54,16 @@ absl::StatusOr<HandedIn> TakeHandedIn() {
   return handed_in;
 }
 
-bool ServiceManager::Present() {
-  return std::getenv("NOTIFY_SOCKET") != nullptr;
-}
+bool Systemd::Present() { return std::getenv("NOTIFY_SOCKET") != nullptr; }
 
-absl::Status ServiceManager::StoreMemory(int memory) {
+absl::Status Systemd::StoreMemory(int memory) {
   const std::string message = absl::StrFormat("FDSTORE=1\nFDNAME=%s", kMemory);
   const int sent = sd_pid_notify_with_fds(0, 0, message.c_str(), &memory, 1);
   if (sent >= 0) return absl::OkStatus();
   return absl::ErrnoToStatus(-sent, "NOTIFY_SOCKET: store the memory");
 }
 
-absl::Status ServiceManager::Ready(EventLoop& loop) {
+absl::Status Systemd::Ready(EventLoop& loop) {
   if (!Present()) return absl::OkStatus();
   auto status = loop.NewTimer([this] {
     status_set_ = false;
@@ -88,13 +86,13 @@ absl::Status ServiceManager::Ready(EventLoop& loop) {
   return absl::OkStatus();
 }
 
-void ServiceManager::SetPeers(int peers) {
+void Systemd::SetPeers(int peers) {
   if (status_ == nullptr || peers_ == peers) return;
   peers_ = peers;
   if (std::exchange(status_set_, true)) return;
   status_->Set(absl::Seconds(1));
 }
 
-void ServiceManager::Stopping() { sd_notify(0, "STOPPING=1"); }
+void Systemd::Stopping() { sd_notify(0, "STOPPING=1"); }
 
 }  // namespace ivshmem::tool
