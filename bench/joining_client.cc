@@ -23,8 +23,10 @@ absl::Status JoiningClient::Read(OneMessage& one) {
   while (true) {
     const absl::StatusOr<Arrived> arrived =
         one.Receive(socket_.get(), MSG_DONTWAIT);
-    if (absl::IsUnavailable(arrived.status())) return absl::OkStatus();
-    if (!arrived.ok()) return arrived.status();
+    if (!arrived.ok()) {
+      if (absl::IsUnavailable(arrived.status())) return absl::OkStatus();
+      return arrived.status();
+    }
     absl::Status taken = Take(*arrived);
     if (!taken.ok()) return taken;
     --owed_;

@@ -17,9 +17,13 @@ using unix_socket::kMaxBatch;
 
 namespace {
 
-// Room for 170 messages. Linux' default, for 278, only makes more of them wait
-// outside the processor's caches (docs/performance.md).
-constexpr int kSendBuffer = 64 << 10;
+// Room for 85 messages. More of them only wait outside the processor's caches
+// (docs/performance.md).
+constexpr int kSendBuffer = 32 << 10;
+
+// Room for 426; Linux' default is 278. The kernel tells of room once three
+// quarters are free, so it has to be more than four times as much.
+constexpr int kRoomySendBuffer = 160 << 10;
 
 }  // namespace
 
@@ -114,6 +118,12 @@ void Client::Sample(absl::Time now) {
   const int unread = unix_socket::Unread(socket_.get());
   if (unread == 0 || unread < unread_) progress_ = now;
   unread_ = unread;
+}
+
+void Client::GiveRoom() {
+  if (roomy_) return;
+  roomy_ = true;
+  unix_socket::SetSendBuffer(socket_.get(), kRoomySendBuffer);
 }
 
 void Client::set_turn(Turn turn) {

@@ -63,6 +63,11 @@ class Client {
   // read something, and to have read all is progress.
   void Sample(absl::Time now);
 
+  // For a client that does not read for a while, as a virtual machine that is
+  // stopped: its socket's buffer, small for those who do, holds more from now
+  // on.
+  void GiveRoom();
+
   Turn turn() const { return turn_; }
   bool in_queue() const {
     return turn_ == Turn::kReady || turn_ == Turn::kPressed;
@@ -92,6 +97,7 @@ class Client {
   int64_t cut_number_ = 0;
   size_t cut_bytes_ = 0;
   int unread_ = 0;
+  bool roomy_ = false;
   absl::Time progress_;
 };
 

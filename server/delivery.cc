@@ -24,15 +24,23 @@ constexpr int kBatchesPerTurn = 3;
 // Clients that may have full buffers, unread, before others are begun. Filled
 // ahead for a thousand who cannot all read at once, the buffers outgrow the
 // processor's caches, and each message costs server and clients a third more.
-constexpr size_t kFewestReaders = 4;
+// Two, so that one is there to be told more while the other's buffer is full.
+constexpr size_t kFewestReaders = 2;
 
-// How long others wait for these to read. Who has not, by then, nobody waits
-// for again until it knows everything; and the next wait is for twice as many,
-// so that a thousand who do not read hold up the others nine times.
-constexpr absl::Duration kReadersHead = absl::Milliseconds(25);
+// How long the server idles for these to read while others wait. Then nobody
+// waits for them again until they know everything; and the next wait is for
+// twice as many, so that a thousand who do not read hold up the others ten
+// times.
+constexpr absl::Duration kReadersPatience = absl::Milliseconds(25);
 
-// Of so many turns, one is for a client that is not yet begun.
-constexpr int kGoingOn = 8;
+// What a message sent adds to the patience that is left: readers who keep up
+// with the server are waited for all the time, those who read slowly are not.
+constexpr absl::Duration kPatiencePerMessage = absl::Microseconds(3);
+
+// However many go on, one that is not yet begun has its turn so often. (Counted
+// in turns, that would begin more than come to their end, the more there is to
+// tell each.)
+constexpr absl::Duration kBeginEvery = absl::Milliseconds(25);
 
 // After so many refusals of the kernel, a round ends: the next clients would be
 // refused too, unless they are only told of who left.
@@ -63,6 +71,7 @@ Delivery::Delivery(Clients& clients, protocol::Roster& roster, int memory,
       memory_(memory),
       owner_(std::move(owner)),
       most_readers_(kFewestReaders),
+      patience_(kReadersPatience),
       retry_delay_(kRetryFirst) {}
 
 void Delivery::Wake() {
@@ -97,29 +106,28 @@ void Delivery::SetRound() {
   absl::Duration delay = absl::ZeroDuration();
   if (going_on_.empty() && readers_.size() >= most_readers_) {
     const absl::Time now = MonotonicNow();
-    if (!held_up_since_.has_value()) held_up_since_ = now;
-    delay = *held_up_since_ + kReadersHead - now;
+    if (!idle_since_.has_value()) idle_since_ = now;
+    delay = *idle_since_ + patience_ - now;
   }
   round_->Set(delay);
 }
 
 std::deque<PeerId>* Delivery::NextQueue() {
+  const absl::Time now = MonotonicNow();
+  const bool overdue = !ready_.empty() && now - begun_ >= kBeginEvery;
   const bool may_begin = !ready_.empty() && readers_.size() < most_readers_;
-  const bool begin_one = !ready_.empty() && turns_ % kGoingOn == 0;
-  if (!going_on_.empty() && !begin_one) return &going_on_;
-  if (!may_begin && !begin_one) return nullptr;
-  held_up_since_.reset();
+  if (!overdue && going_on_.empty() && !may_begin) return nullptr;
+  if (!overdue && !going_on_.empty()) return &going_on_;
+  begun_ = now;
   return &ready_;
 }
 
 void Delivery::Round() {
   owner_.before_round();
-  if (held_up_since_.has_value() &&
-      MonotonicNow() - *held_up_since_ >= kReadersHead) {
-    slow_.insert(readers_.begin(), readers_.end());
-    readers_.clear();
-    most_readers_ = std::min<size_t>(2 * most_readers_, kMaxPeers);
-    held_up_since_.reset();
+  if (idle_since_.has_value()) {
+    patience_ -= MonotonicNow() - *idle_since_;
+    idle_since_.reset();
+    if (patience_ <= absl::ZeroDuration()) StopWaiting();
   }
   int refusals = 0;
   int batches = 0;
@@ -132,7 +140,6 @@ void Delivery::Round() {
     if (it == clients_.end() || !it->second->in_queue()) {
       continue;  // It left; another may have its id.
     }
-    ++turns_;
     if (!TakeTurn(peer, *it->second, batches) && ++refusals == kMostRefusals) {
       break;
     }
@@ -147,6 +154,13 @@ void Delivery::Round() {
     pressed_since_.reset();  // If any waited for the kernel, they have gone.
   }
   owner_.after_round();
+}
+
+void Delivery::StopWaiting() {
+  slow_.insert(readers_.begin(), readers_.end());
+  readers_.clear();
+  most_readers_ = std::min<size_t>(2 * most_readers_, kMaxPeers);
+  patience_ = kReadersPatience;
 }
 
 bool Delivery::TakeTurn(PeerId peer, Client& client, int& batches) {
@@ -166,7 +180,9 @@ bool Delivery::TakeTurn(PeerId peer, Client& client, int& batches) {
     ready_.push_back(peer);
     return false;
   }
-  if (counts_.messages != before) {
+  if (const uint64_t messages = counts_.messages - before; messages > 0) {
+    patience_ =
+        std::min(kReadersPatience, patience_ + messages * kPatiencePerMessage);
     retry_delay_ = kRetryFirst;
     pressed_since_.reset();
   }

@@ -72,6 +72,8 @@ class Delivery {
   void MakeReady(PeerId peer, Client& client);
   void SetRound();
   void Round();
+  // Nobody waits for the readers any more.
+  void StopWaiting();
   // Whose turn is next; null when nobody's is now.
   std::deque<PeerId>* NextQueue();
   // Counts in `batches` what was sent. Returns false if the kernel refuses
@@ -93,8 +95,11 @@ class Delivery {
   absl::flat_hash_set<PeerId> readers_;
   absl::flat_hash_set<PeerId> slow_;
   size_t most_readers_;  // Before others are begun.
-  std::optional<absl::Time> held_up_since_;
-  uint64_t turns_ = 0;
+  // How long others still wait for readers while nobody can be told anything,
+  // and since when they do.
+  absl::Duration patience_;
+  std::optional<absl::Time> idle_since_;
+  absl::Time begun_ = absl::InfinitePast();  // The last turn out of `ready_`.
   bool round_set_ = false;
   absl::Duration retry_delay_;
   std::optional<absl::Time> pressed_since_;

@@ -20,8 +20,8 @@ namespace {
 using testing::ElementsAre;
 using testing::Pair;
 
-// Fewer messages fill it than what a client of a few hundred vectors is owed.
-constexpr int kManyVectors = 400;
+// Fewer messages fill a socket than what a client of so many vectors is owed.
+constexpr int kManyVectors = 600;
 
 // While one reads nothing, others come, are told everything, and leave.
 TEST_F(ServerTest, AClientThatNeverReadsHoldsUpNobody) {
@@ -121,7 +121,7 @@ TEST_F(ServerTest, AReaderWhoseSocketIsFilledAgainIsNotStalled) {
 // Who is owed nothing may leave its socket unread for as long as it likes, as a
 // virtual machine that is stopped.
 TEST_F(ServerTest, AClientThatIsOwedNothingIsNotStalled) {
-  Start({.vectors = 100, .stall_timeout = absl::Milliseconds(200)});
+  Start({.vectors = 150, .stall_timeout = absl::Milliseconds(200)});
   const auto reading = Join();
   const auto reading_too = Join();
   const auto idle = Join();
@@ -133,6 +133,21 @@ TEST_F(ServerTest, AClientThatIsOwedNothingIsNotStalled) {
   }));
   EXPECT_THAT(events_.left, ElementsAre(Pair(3, Departure::kStalled)));
   EXPECT_GT(server_->status().peers[2].unread, 0);
+}
+
+// A stopped machine's socket holds as many messages as Linux lets it by
+// default: more than one of who reads.
+TEST_F(ServerTest, AClientThatDoesNotReadIsGivenRoom) {
+  constexpr int kFitByDefault = 278;
+  Start({.vectors = 25, .stall_timeout = absl::Milliseconds(400)});
+  const auto stopped = Join();
+  std::vector<std::unique_ptr<TestClient>> others;
+  for (int i = 0; i < (kFitByDefault - 3) / 25; ++i) others.push_back(Join());
+  EXPECT_TRUE(Until([&] {
+    for (const auto& client : others) client->Read();
+    return server_->status().peers[0].queued == 0;
+  }));
+  EXPECT_TRUE(events_.left.empty());
 }
 
 // A client that says nothing but connects does not keep others from it.

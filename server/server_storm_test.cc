@@ -6,6 +6,8 @@
 #include <memory>
 #include <vector>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "server/server.h"
 #include "server/server_fixture.h"
@@ -15,19 +17,25 @@ namespace {
 
 class StormTest : public ServerTest {
  protected:
+  // A client that closes the events of vectors as they come.
+  std::unique_ptr<TestClient> ConnectOneOfMany() {
+    // The queue of connections may be full.
+    auto socket = unix_socket::Connect(path_, std::nullopt);
+    while (!socket.ok() && absl::IsResourceExhausted(socket.status())) {
+      loop_->Dispatch(absl::ZeroDuration());
+      socket = unix_socket::Connect(path_, std::nullopt);
+    }
+    EXPECT_TRUE(socket.ok()) << socket.status();
+    return std::make_unique<TestClient>(
+        socket.ok() ? *std::move(socket) : UniqueFd(),
+        TestClient::Vectors::kClose);
+  }
+
   void Storm(int count, int vectors) {
     Start({.vectors = vectors, .max_peers = count});
     std::vector<std::unique_ptr<TestClient>> clients;
     for (int i = 0; i < count; ++i) {
-      // The queue of connections may be full.
-      auto socket = unix_socket::Connect(path_, std::nullopt);
-      while (!socket.ok() && absl::IsResourceExhausted(socket.status())) {
-        loop_->Dispatch(absl::ZeroDuration());
-        socket = unix_socket::Connect(path_, std::nullopt);
-      }
-      ASSERT_TRUE(socket.ok()) << socket.status();
-      clients.push_back(std::make_unique<TestClient>(
-          *std::move(socket), TestClient::Vectors::kClose));
+      clients.push_back(ConnectOneOfMany());
     }
     ASSERT_TRUE(UntilAllKnow(clients, absl::Minutes(10)));
     Settle();
@@ -71,6 +79,31 @@ TEST_F(StormTest, ThoseWhoReadAreToldAllBehindManyWhoDoNot) {
   idle.clear();
   for (int i = 0; i < 2; ++i) readers.push_back(Connect());
   EXPECT_TRUE(UntilAllKnow(readers));
+}
+
+// Those who read, but slowly, are not waited for all the time either: who comes
+// after them and reads at once is told everything before they are.
+TEST_F(StormTest, WhoReadsAtOnceIsToldAllBeforeThoseWhoReadSlowly) {
+  constexpr int kCount = 40;
+  constexpr int kVectors = 64;
+  Start({.vectors = kVectors, .max_peers = kCount + 4});
+  std::vector<std::unique_ptr<TestClient>> others;
+  for (int i = 0; i < kCount; ++i) others.push_back(ConnectOneOfMany());
+  ASSERT_TRUE(UntilAllKnow(others));
+  std::vector<std::unique_ptr<TestClient>> slow;
+  for (int i = 0; i < 3; ++i) slow.push_back(ConnectOneOfMany());
+  Settle();
+  const std::unique_ptr<TestClient> late = ConnectOneOfMany();
+  ASSERT_TRUE(Until([&] {
+    for (const auto& client : others) client->Read();
+    for (const auto& client : slow) client->Read(4);
+    absl::SleepFor(absl::Milliseconds(1));
+    late->Read();
+    return late->vectors() == (kCount + 4) * kVectors;
+  }));
+  for (const auto& client : slow) {
+    EXPECT_LT(client->vectors(), (kCount + 4) * kVectors);
+  }
 }
 
 // Clients that come and go while others do, reading or not, leave those that

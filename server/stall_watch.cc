@@ -50,17 +50,26 @@ void StallWatch::Wake() {
     client->Sample(now);
     client->set_progress(now);
   }
-  timer_->Set(std::min(kPeriod, timeout_ / 4));
+  timer_->Set(Period());
+}
+
+absl::Duration StallWatch::Period() const {
+  return std::min(kPeriod, timeout_ / 4);
 }
 
 void StallWatch::Look() {
   const absl::Time now = MonotonicNow();
+  const absl::Duration period = Period();
   std::vector<PeerId> stalled;
   looking_ = false;
   for (auto& [peer, client] : clients_) {
     client->Sample(now);
     if (!client->waits()) continue;
     looking_ = true;
+    if (client->turn() == Client::Turn::kFull &&
+        now - client->progress() >= period / 2) {
+      client->GiveRoom();
+    }
     if (now - client->progress() >= timeout_) stalled.push_back(peer);
   }
   for (const PeerId peer : stalled) gone_(peer, Departure::kStalled);
@@ -73,7 +82,7 @@ void StallWatch::Look() {
       gone_(*hoarder, Departure::kHoarded);
     }
   }
-  if (looking_) timer_->Set(std::min(kPeriod, timeout_ / 4));
+  if (looking_) timer_->Set(period);
 }
 
 std::optional<PeerId> StallWatch::Hoarder(absl::Time since) const {

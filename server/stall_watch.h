@@ -43,6 +43,7 @@ class StallWatch {
              Gone gone);
 
   void Look();
+  absl::Duration Period() const;
   // Who left the most unread and made no progress since `since`.
   std::optional<PeerId> Hoarder(absl::Time since) const;
 
