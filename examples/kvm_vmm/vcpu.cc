@@ -3,9 +3,9 @@
 
 #include "examples/kvm_vmm/vcpu.h"
 
-#include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -29,6 +29,7 @@ int KickSignal() { return SIGRTMIN; }
 void InstallKick() {
   struct sigaction action = {};
   action.sa_handler = [](int) {};
+  action.sa_flags = SA_RESTART;  // For all but KVM_RUN, which does not.
   sigaction(KickSignal(), &action, nullptr);
 }
 
@@ -99,7 +100,7 @@ Vcpu::~Vcpu() { Stop(); }
 
 void Vcpu::Start(absl::AnyInvocable<void()> ended) {
   thread_ = std::thread([this, ended = std::move(ended)]() mutable {
-    Run();
+    end_ = Run();
     if (ended) ended();
     ended_ = true;
   });
@@ -107,13 +108,8 @@ void Vcpu::Start(absl::AnyInvocable<void()> ended) {
 
 void Vcpu::Stop() {
   if (!thread_.joinable()) return;
-  stop_ = true;
-  // The signal alone could come just before KVM_RUN and be lost on it.
-  std::atomic_ref<uint8_t>(run_->immediate_exit).store(1);
-  while (!ended_) {
-    pthread_kill(thread_.native_handle(), KickSignal());
-    absl::SleepFor(absl::Milliseconds(1));
-  }
+  Interrupt();
+  while (!ended_) absl::SleepFor(absl::Milliseconds(1));
   thread_.join();
 }
 
@@ -122,16 +118,30 @@ absl::Status Vcpu::Wait() {
   return end_;
 }
 
-void Vcpu::Run() {
-  while (!stop_) {
-    if (ioctl(fd_.get(), KVM_RUN, 0) < 0) {
-      if (errno == EINTR || errno == EAGAIN) continue;
-      end_ = absl::ErrnoToStatus(errno, "KVM_RUN");
-      return;
+absl::Status Vcpu::Run() {
+  const std::atomic_ref<uint8_t> immediate_exit(run_->immediate_exit);
+  runner_ = gettid();
+  absl::Status end;
+  while (end.ok()) {
+    if (ioctl(fd_.get(), KVM_RUN, 0) >= 0) {
+      end = HandleExit();
+    } else if (errno != EINTR && errno != EAGAIN) {
+      end = absl::ErrnoToStatus(errno, "KVM_RUN");
+    } else {
+      immediate_exit = 0;
+      if (interrupted_.exchange(false)) break;
     }
-    end_ = HandleExit();
-    if (!end_.ok()) return;
   }
+  runner_ = 0;
+  return end;
+}
+
+void Vcpu::Interrupt() {
+  interrupted_ = true;
+  // The signal alone could come just before KVM_RUN and be lost on it.
+  std::atomic_ref<uint8_t>(run_->immediate_exit) = 1;
+  const pid_t runner = runner_;
+  if (runner != 0) tgkill(getpid(), runner, KickSignal());
 }
 
 absl::Status Vcpu::HandleExit() {

@@ -5,6 +5,7 @@
 #define IVSHMEM_EXAMPLES_KVM_VMM_VCPU_H_
 
 #include <linux/kvm.h>
+#include <sys/types.h>
 
 #include <atomic>
 #include <cstdint>
@@ -19,9 +20,10 @@
 
 namespace ivshmem::kvm_vmm {
 
-// A virtual processor and the thread that runs it.
+// A virtual processor, and the thread that runs it if the VMM's own does not.
 //
-// Threading: one thread, that of the VMM's main program, but for exits().
+// Threading: one thread, that of the VMM's main program, but for exits() and
+// Interrupt().
 class Vcpu {
  public:
   // `vm` is the VM's descriptor, `kvm` that of /dev/kvm. Accesses of the guest
@@ -33,11 +35,19 @@ class Vcpu {
                                                       MmioHandler& ports);
   ~Vcpu();
 
-  // The descriptor, to change registers before Start().
+  // The descriptor, to change registers while the guest does not run.
   int fd() const { return fd_.get(); }
 
-  // The guest runs from now on. `ended`, if given, is called from the thread
-  // when it does not any more, by itself or because of Stop().
+  // Runs the guest on this thread until Interrupt(); OK then. Errors: why the
+  // guest cannot go on.
+  absl::Status Run();
+  // From any thread: Run() returns soon, the next one if none is under way. An
+  // access that the guest has made is complete by then.
+  void Interrupt();
+
+  // The guest runs from now on, on a thread of its own. `ended`, if given, is
+  // called from the thread when it does not any more, by itself or because of
+  // Stop().
   void Start(absl::AnyInvocable<void()> ended = {});
   // Ends the thread, wherever the guest is, and waits for it.
   void Stop();
@@ -55,7 +65,6 @@ class Vcpu {
 
   Vcpu(UniqueFd fd, std::unique_ptr<kvm_run, Unmap> run, MmioHandler& memory,
        MmioHandler& ports);
-  void Run();
   // Handles one exit. An error is the guest's end.
   absl::Status HandleExit();
 
@@ -64,7 +73,8 @@ class Vcpu {
   MmioHandler& memory_;
   MmioHandler& ports_;
   std::atomic<uint64_t> exits_{0};
-  std::atomic<bool> stop_{false};
+  std::atomic<bool> interrupted_{false};
+  std::atomic<pid_t> runner_{0};  // The thread in Run(); 0: none.
   std::atomic<bool> ended_{false};
   absl::Status end_;  // The thread's own until it is joined.
   std::thread thread_;

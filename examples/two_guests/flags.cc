@@ -36,7 +36,7 @@ absl::Status Error(absl::string_view flag, absl::string_view expected,
 // What was typed, before it is looked at.
 struct Typed {
   std::string messages = "1000";
-  std::string engine = "unicorn";
+  std::string engine = "auto";
   std::string inject = "none";
   std::string trace = "false";
   std::optional<std::string> config;
@@ -68,8 +68,12 @@ absl::StatusOr<Flags> Check(const Typed& typed) {
                  typed.messages);
   }
   flags.vmm.messages = messages;
-  if (typed.engine != "unicorn") {
-    return Error("--engine", "unicorn", typed.engine);
+  if (typed.engine == "unicorn") {
+    flags.engine = EngineWish::kUnicorn;
+  } else if (typed.engine == "kvm") {
+    flags.engine = EngineWish::kKvm;
+  } else if (typed.engine != "auto") {
+    return Error("--engine", "kvm, unicorn or auto", typed.engine);
   }
   if (typed.inject == "drop-doorbell") {
     flags.vmm.inject = Inject::kDropDoorbell;
@@ -108,7 +112,8 @@ absl::StatusOr<Flags> ParseFlags(int argc, const char* const* argv) {
   add("--messages", "N", typed.messages,
       "how many requests are to be answered (1000)");
   add("--engine", "NAME", typed.engine,
-      "what runs the guests: unicorn, a CPU emulator");
+      "what runs the x86 guest: kvm; unicorn, a CPU emulator, which always\n"
+      "runs the Cortex-M guest; auto (kvm where it can be used)");
   add("--inject", "FAULT", typed.inject,
       "in the middle of it all: drop-doorbell, flip-byte or none");
   std::string config;
@@ -119,7 +124,7 @@ absl::StatusOr<Flags> ParseFlags(int argc, const char* const* argv) {
                "tell each access of a guest to its device, a line each");
   app.footer(
       "Exit status: 0 when every message came whole and no doorbell was lost,\n"
-      "1 when not, 2 for bad flags.");
+      "1 when not, 2 for bad flags and for --engine=kvm without KVM.");
 
   // CLI11 reports by exceptions; they end here.
   try {

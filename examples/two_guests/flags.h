@@ -8,12 +8,15 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "examples/two_guests/engine.h"
 #include "examples/two_guests/vmm.h"
 
 namespace ivshmem::two_guests {
 
 struct Flags {
-  VmmConfig vmm;
+  VmmConfig
+      vmm;  // But for the engine: whether the wish can be met is not known.
+  EngineWish engine = EngineWish::kAuto;
   bool trace = false;
   // --help was given: what to print, and nothing else to do.
   std::optional<std::string> help;

@@ -25,6 +25,7 @@ TEST(FlagsTest, Defaults) {
   ASSERT_TRUE(flags.ok());
   EXPECT_EQ(flags->vmm.messages, 1000u);
   EXPECT_EQ(flags->vmm.inject, Inject::kNothing);
+  EXPECT_EQ(flags->engine, EngineWish::kAuto);
   EXPECT_FALSE(flags->trace);
   EXPECT_FALSE(flags->help.has_value());
 }
@@ -36,6 +37,9 @@ TEST(FlagsTest, TakesValuesInBothForms) {
   EXPECT_EQ(flags->vmm.messages, 5u);
   EXPECT_EQ(flags->vmm.inject, Inject::kFlipByte);
   EXPECT_TRUE(flags->trace);
+  EXPECT_EQ(flags->engine, EngineWish::kUnicorn);
+  EXPECT_EQ(Parse({"--engine", "kvm"})->engine, EngineWish::kKvm);
+  EXPECT_EQ(Parse({"--engine=auto"})->engine, EngineWish::kAuto);
   EXPECT_EQ(Parse({"--inject=drop-doorbell"})->vmm.inject,
             Inject::kDropDoorbell);
   EXPECT_EQ(Parse({"--inject=none"})->vmm.inject, Inject::kNothing);
@@ -88,8 +92,10 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{{"--messages=1e3"}, MESSAGES("\"1e3\"")},
         Bad{{"--messages=12 34"}, MESSAGES("\"12 34\"")},
         Bad{{"--messages=1\n2"}, MESSAGES("\"1 2\"")},
-        Bad{{"--engine"}, "--engine: expected unicorn, got nothing"},
-        Bad{{"--engine=kvm"}, "--engine: expected unicorn, got \"kvm\""},
+        Bad{{"--engine"},
+            "--engine: expected kvm, unicorn or auto, got nothing"},
+        Bad{{"--engine=qemu"},
+            "--engine: expected kvm, unicorn or auto, got \"qemu\""},
         Bad{{"--inject"},
             "--inject: expected drop-doorbell, flip-byte or none, got nothing"},
         Bad{{"--inject=fire"},

@@ -25,13 +25,14 @@ class Machine {
   virtual absl::string_view name() const = 0;
 
   // Runs the guest until it waits for an interrupt, EndSlice() is called, or it
-  // has run about `blocks` basic blocks. What happens depends on nothing but
-  // the guest and its devices: no clock, no thread. Errors: Internal, when the
+  // has run about `blocks` basic blocks; by a machine that cannot count these,
+  // for some time. An emulated machine does what depends on nothing but the
+  // guest and its devices: no clock, no thread. Errors: Internal, when the
   // guest did what ends a machine, with what and where; it cannot go on then.
   virtual absl::StatusOr<State> Run(int blocks) = 0;
 
-  // From inside Run(): it returns soon, at the end of the basic block. So that
-  // another machine's turn comes early.
+  // From inside Run(): it returns soon, at the end of the basic block or of the
+  // access. So that another machine's turn comes early.
   virtual void EndSlice() = 0;
 };
 

@@ -8,7 +8,9 @@
 #include <iostream>
 
 #include "absl/strings/string_view.h"
+#include "examples/two_guests/engine.h"
 #include "examples/two_guests/flags.h"
+#include "examples/two_guests/kvm_x86_machine.h"
 #include "examples/two_guests/report.h"
 #include "examples/two_guests/vmm.h"
 
@@ -20,7 +22,7 @@ constexpr int kExitFailed = 1;
 constexpr int kExitBadFlags = 2;
 
 int Main(int argc, const char* const* argv) {
-  const auto flags = ParseFlags(argc, argv);
+  auto flags = ParseFlags(argc, argv);
   if (!flags.ok()) {
     std::cerr << "two_guests: " << flags.status().message() << "\n";
     return kExitBadFlags;
@@ -29,6 +31,13 @@ int Main(int argc, const char* const* argv) {
     std::cout << *flags->help;
     return kExitOk;
   }
+
+  const auto engine = ChooseEngine(flags->engine, KvmX86Machine::Probe);
+  if (!engine.ok()) {
+    std::cerr << "two_guests: " << engine.status().message() << "\n";
+    return kExitBadFlags;
+  }
+  flags->vmm.engine = engine->engine;
 
   const bool live = isatty(STDOUT_FILENO) != 0 && !flags->trace;
   Report report(std::cout, live, flags->vmm.messages);
@@ -43,6 +52,7 @@ int Main(int argc, const char* const* argv) {
   if (flags->trace) {
     events.on_trace = [](absl::string_view line) { std::cout << line << "\n"; };
   }
+  report.OnEngine(*engine, TakesShortCuts(flags->vmm, events));
   const auto result = RunTwoGuests(flags->vmm, events);
   if (!result.ok()) {
     std::cerr << "two_guests: " << result.status().message() << "\n";

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -131,6 +132,20 @@ void Machines(std::ostream& out, const GuestReport& x86,
 
 }  // namespace
 
+void Report::OnEngine(const EngineChoice& engine, bool short_cuts) {
+  engine_ = engine;
+  out_ << "The x86 guest runs on " << EngineName(engine.engine) << " ("
+       << engine.why << "), the Cortex-M guest on Unicorn.\n";
+  if (engine.engine == Engine::kKvm) {
+    out_ << (short_cuts
+                 ? "The kernel rings the x86 guest's doorbells and interrupts "
+                   "it.\n"
+                 : "No doorbell or interrupt goes past this program, for "
+                   "--trace or --inject.\n");
+  }
+  out_ << "\n";
+}
+
 void Report::OnMet(const GuestReport& x86, const GuestReport& cortex_m) {
   met_ = true;
   Machines(out_, x86, cortex_m);
@@ -169,13 +184,21 @@ void Report::OnResult(const VmmResult& result) {
   Line(out_, "doorbells",
        absl::StrFormat("%s rung, %s delivered", Number(result.doorbells_rung),
                        Number(result.doorbells_delivered)));
+  if (result.rung_by_kernel + result.delivered_by_kernel > 0) {
+    Line(out_, "by the kernel",
+         absl::StrFormat("%s rung, %s delivered, past the device",
+                         Number(result.rung_by_kernel),
+                         Number(result.delivered_by_kernel)));
+  }
   if (const auto& times = result.round_trips_us; !times.empty()) {
     Line(out_, "round trip",
          absl::StrFormat("p50 %.0f µs, p90 %.0f µs, p99 %.0f µs, max %.0f µs",
                          Percentile(times, 50), Percentile(times, 90),
                          Percentile(times, 99), Percentile(times, 100)));
   }
-  Line(out_, "time", absl::StrFormat("%.2f s, engine unicorn", result.seconds));
+  Line(out_, "time",
+       absl::StrFormat("%.2f s, engine %s", result.seconds,
+                       absl::AsciiStrToLower(EngineName(engine_.engine))));
   out_ << "\n";
   if (result.failure.has_value()) {
     out_ << "FAILED: " << *result.failure << "\n";

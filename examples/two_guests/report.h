@@ -7,13 +7,14 @@
 #include <cstdint>
 #include <ostream>
 
+#include "examples/two_guests/engine.h"
 #include "examples/two_guests/guest_report.h"
 #include "examples/two_guests/vmm.h"
 
 namespace ivshmem::two_guests {
 
-// What a person sees of a run, on one screen: the two machines, a line of
-// progress, the numbers, the verdict.
+// What a person sees of a run, on one screen: the engine, the two machines, a
+// line of progress, the numbers, the verdict.
 class Report {
  public:
   // `live`: the progress line is rewritten as the run goes on, which only a
@@ -21,6 +22,10 @@ class Report {
   // report.
   Report(std::ostream& out, bool live, uint32_t messages)
       : out_(out), live_(live), messages_(messages) {}
+
+  // First: what will run the x86 guest, and whether the kernel takes short
+  // cuts.
+  void OnEngine(const EngineChoice& engine, bool short_cuts);
 
   // As VmmEvents has it.
   void OnMet(const GuestReport& x86, const GuestReport& cortex_m);
@@ -35,6 +40,7 @@ class Report {
   std::ostream& out_;
   const bool live_;
   const uint32_t messages_;
+  EngineChoice engine_;
   bool met_ = false;
 };
 

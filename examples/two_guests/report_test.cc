@@ -15,6 +15,7 @@ namespace {
 
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 VmmResult Result() {
   VmmResult result;
@@ -54,6 +55,7 @@ VmmResult Result() {
 std::string Show(const VmmResult& result, bool live) {
   std::ostringstream out;
   Report report(out, live, 2000);
+  report.OnEngine({Engine::kUnicorn, "asked for"}, false);
   report.OnMet(result.x86, result.cortex_m);
   for (uint32_t i = 1; i <= result.answered; ++i) report.OnProgress(i);
   report.OnResult(result);
@@ -63,7 +65,9 @@ std::string Show(const VmmResult& result, bool live) {
 TEST(ReportTest, ShowsTheRunOnOneScreen) {
   EXPECT_EQ(
       Show(Result(), false),
-      R"(Two guests share memory and ring each other. What each of them sees of its device:
+      R"(The x86 guest runs on Unicorn (asked for), the Cortex-M guest on Unicorn.
+
+Two guests share memory and ring each other. What each of them sees of its device:
 
                    x86, a PC with PCI                    Cortex-M, a board without
   ivshmem device   found at 00:04.0                      known to the board
@@ -86,6 +90,37 @@ TEST(ReportTest, ShowsTheRunOnOneScreen) {
 
 OK: every message came whole, and no doorbell was lost
 )");
+}
+
+// The first lines say which engine runs and why, and on KVM what the kernel
+// does; of this the numbers tell how much it was.
+TEST(ReportTest, SaysWhatTheKernelDoes) {
+  std::ostringstream out;
+  Report report(out, false, 2000);
+  report.OnEngine({Engine::kKvm, "/dev/kvm can be used"}, true);
+  VmmResult result = Result();
+  result.rung_by_kernel = 2001;
+  result.delivered_by_kernel = 1999;
+  report.OnResult(result);
+  EXPECT_THAT(out.str(),
+              StartsWith("The x86 guest runs on KVM (/dev/kvm can be used), "
+                         "the Cortex-M guest on Unicorn.\n"
+                         "The kernel rings the x86 guest's doorbells and "
+                         "interrupts it.\n\nTwo guests share"));
+  EXPECT_THAT(out.str(),
+              HasSubstr("  doorbells        4,002 rung, 4,002 delivered\n"
+                        "  by the kernel    2,001 rung, 1,999 delivered, past "
+                        "the device\n"));
+  EXPECT_THAT(out.str(), HasSubstr("engine kvm\n"));
+}
+
+TEST(ReportTest, SaysThatTheKernelDoesNothing) {
+  std::ostringstream out;
+  Report(out, false, 1).OnEngine({Engine::kKvm, "asked for"}, false);
+  EXPECT_EQ(out.str(),
+            "The x86 guest runs on KVM (asked for), the Cortex-M guest on "
+            "Unicorn.\nNo doorbell or interrupt goes past this program, for "
+            "--trace or --inject.\n\n");
 }
 
 TEST(ReportTest, RewritesTheProgressLineOnlyWhenLive) {

@@ -13,6 +13,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "core/events.h"
 #include "examples/two_guests/guests/images.h"
 #include "examples/two_guests/guests/report.h"
@@ -29,13 +31,33 @@ using Clock = std::chrono::steady_clock;
 
 // Basic blocks. A message takes some thousand.
 constexpr int kSliceBlocks = 10'000;
-// How many turns both machines get without another message being answered.
-constexpr int kMaxQuietRounds = 100;
+
+// How long guests may do without another message being answered: so many turns
+// for both, and so long. What an emulator does in that many turns does not
+// depend on a clock, nor on how fast the host is; on KVM only the clock counts.
+struct Patience {
+  int rounds;
+  absl::Duration time;
+  // How long all may wait for interrupts when none has been sent. The kernel
+  // may still have one under way, of which nobody is told.
+  absl::Duration waiting;
+};
+
+Patience PatienceWith(Engine engine, bool short_cuts) {
+  if (engine == Engine::kUnicorn) return {.rounds = 100};
+  return {.rounds = 1,
+          .time = absl::Seconds(10),
+          .waiting = short_cuts ? absl::Seconds(10) : absl::ZeroDuration()};
+}
 
 class Vmm {
  public:
   Vmm(const VmmConfig& config, const VmmEvents& events)
-      : config_(config), events_(events), trace_(events.on_trace) {}
+      : config_(config),
+        events_(events),
+        trace_(events.on_trace),
+        short_cuts_(TakesShortCuts(config, events)),
+        patience_(PatienceWith(config.engine, short_cuts_)) {}
 
   absl::StatusOr<VmmResult> Run();
 
@@ -76,13 +98,26 @@ class Vmm {
   void Fail(std::string why) {
     if (!result_.failure.has_value()) result_.failure = std::move(why);
   }
+  bool Waits(bool quiet);
+  bool Stagnates();
   std::string HowFar() const;
+  // Those that the kernel did by itself, of which no observer is told,
+  // included.
+  uint64_t Rung() const { return result_.doorbells_rung + RungByKernel(); }
+  uint64_t Delivered() const {
+    return result_.doorbells_delivered + DeliveredByKernel();
+  }
+  uint64_t RungByKernel() const;
+  uint64_t DeliveredByKernel() const;
+  void CountByKernel();
   void CheckGuests();
   void CheckCounts();
 
   const VmmConfig config_;
   const VmmEvents events_;
   Trace trace_;
+  const bool short_cuts_;
+  const Patience patience_;
   std::array<Observer, kSides> observers_ = {Observer(*this, kSideX86),
                                              Observer(*this, kSideCortexM)};
   std::unique_ptr<World> world_;
@@ -92,6 +127,8 @@ class Vmm {
   uint64_t happened_ = 0;  // Reports and interrupts: whether a round was quiet.
   uint32_t answered_before_ = 0;
   int quiet_rounds_ = 0;
+  absl::Time quiet_since_;
+  absl::Time waiting_since_;
 };
 
 bool Vmm::OnWrite(Side side, const Access& access) {
@@ -152,8 +189,25 @@ void Vmm::OnReport(Side side, uint32_t event, uint32_t argument) {
 std::string Vmm::HowFar() const {
   return absl::StrFormat(
       "%d of %d messages answered, %d doorbells rung, %d delivered",
-      result_.answered, config_.messages, result_.doorbells_rung,
-      result_.doorbells_delivered);
+      result_.answered, config_.messages, Rung(), Delivered());
+}
+
+uint64_t Vmm::RungByKernel() const {
+  const EventCarriers* short_cuts = world_->short_cuts();
+  return short_cuts == nullptr ? 0 : short_cuts->rung_by_kernel();
+}
+
+uint64_t Vmm::DeliveredByKernel() const {
+  const EventCarriers* short_cuts = world_->short_cuts();
+  return short_cuts == nullptr ? 0 : short_cuts->taken_by_kernel();
+}
+
+// Once, when the run is over.
+void Vmm::CountByKernel() {
+  result_.rung_by_kernel = RungByKernel();
+  result_.doorbells_rung += result_.rung_by_kernel;
+  result_.delivered_by_kernel = DeliveredByKernel();
+  result_.doorbells_delivered += result_.delivered_by_kernel;
 }
 
 bool Vmm::RunRound() {
@@ -169,24 +223,43 @@ bool Vmm::RunRound() {
     }
     if (world_->report(side).failure.has_value()) return true;
     all_idle = all_idle && *state == Machine::State::kIdle;
+    world_->Deliver();
   }
   if (Over(kSideX86) && Over(kSideCortexM)) return true;
 
   // Nothing runs and nothing is on its way: it would stay so for ever.
-  if (all_idle && happened_ == happened_before) {
-    Fail(absl::StrCat(result_.doorbells_delivered < result_.doorbells_rung
+  const bool quiet = all_idle && happened_ == happened_before;
+  if (Waits(quiet)) {
+    Fail(absl::StrCat(Delivered() < Rung()
                           ? "a doorbell was lost, the guests wait for ever: "
                           : "the guests wait for ever: ",
                       HowFar()));
     return true;
   }
-  if (result_.answered != std::exchange(answered_before_, result_.answered)) {
-    quiet_rounds_ = 0;
-  } else if (++quiet_rounds_ > kMaxQuietRounds) {
+  if (!quiet && Stagnates()) {
     Fail(absl::StrCat("the guests run but do not get on: ", HowFar()));
     return true;
   }
   return false;
+}
+
+// Whether everybody has waited for long enough, of which `quiet` is the round
+// that is over.
+bool Vmm::Waits(bool quiet) {
+  const absl::Time now = absl::Now();
+  if (!quiet) waiting_since_ = now;
+  return quiet && now - waiting_since_ >= patience_.waiting;
+}
+
+bool Vmm::Stagnates() {
+  const absl::Time now = absl::Now();
+  if (result_.answered != std::exchange(answered_before_, result_.answered)) {
+    quiet_rounds_ = 0;
+    quiet_since_ = now;
+    return false;
+  }
+  return ++quiet_rounds_ > patience_.rounds &&
+         now - quiet_since_ >= patience_.time;
 }
 
 void Vmm::CheckGuests() {
@@ -242,15 +315,19 @@ absl::StatusOr<VmmResult> Vmm::Run() {
        .x86_image = config_.x86_image.empty() ? X86Image() : config_.x86_image,
        .cortex_m_image = config_.cortex_m_image.empty()
                              ? CortexMImage()
-                             : config_.cortex_m_image},
+                             : config_.cortex_m_image,
+       .engine = config_.engine,
+       .short_cuts = short_cuts_},
       observers_[kSideX86], observers_[kSideCortexM]);
   if (!world.ok()) return world.status();
   world_ = *std::move(world);
 
+  quiet_since_ = waiting_since_ = absl::Now();
   const auto begin = Clock::now();
   while (!RunRound()) {
   }
   result_.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+  CountByKernel();
   CheckGuests();
   if (!result_.failure.has_value()) CheckCounts();
   std::sort(result_.round_trips_us.begin(), result_.round_trips_us.end());
@@ -260,6 +337,11 @@ absl::StatusOr<VmmResult> Vmm::Run() {
 }
 
 }  // namespace
+
+bool TakesShortCuts(const VmmConfig& config, const VmmEvents& events) {
+  return config.engine == Engine::kKvm && config.inject == Inject::kNothing &&
+         !events.on_trace;
+}
 
 absl::StatusOr<VmmResult> RunTwoGuests(const VmmConfig& config,
                                        const VmmEvents& events) {

@@ -14,6 +14,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "examples/two_guests/devices.h"
+#include "examples/two_guests/engine.h"
 #include "examples/two_guests/guest_report.h"
 
 namespace ivshmem::two_guests {
@@ -30,6 +31,7 @@ struct VmmConfig {
   // The guests need 32 KiB of memory and two MSI-X vectors, and say so.
   Devices devices = DefaultDevices();
   Inject inject = Inject::kNothing;
+  Engine engine = Engine::kUnicorn;
   // Other guests than the ones of this example, for tests.
   absl::Span<const uint8_t> x86_image = {};
   absl::Span<const uint8_t> cortex_m_image = {};
@@ -53,12 +55,19 @@ struct VmmResult {
   uint32_t answered = 0;
   uint64_t doorbells_rung = 0;  // Written by the guests.
   uint64_t doorbells_delivered = 0;
+  // How many of these the kernel did by itself: no device had a part in it.
+  uint64_t rung_by_kernel = 0;
+  uint64_t delivered_by_kernel = 0;
   std::vector<double> round_trips_us;  // Sorted. From request to answer.
   double seconds = 0;
   // What went wrong; absent when all messages came whole and both guests and
   // the VMM agree about how many there were.
   std::optional<std::string> failure;
 };
+
+// Whether the kernel takes short cuts past the x86 guest's device: on KVM, when
+// nobody has to see or spoil each access.
+bool TakesShortCuts(const VmmConfig& config, const VmmEvents& events);
 
 // Runs the two guests until both are done, one fails, or neither gets on: a
 // guest that hangs ends the run, it does not hold it up. Errors: the machines

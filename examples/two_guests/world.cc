@@ -11,6 +11,8 @@
 #include "absl/strings/str_cat.h"
 #include "examples/two_guests/guests/cortex_m/board.h"
 #include "examples/two_guests/guests/x86/board.h"
+#include "examples/two_guests/kvm_x86_machine.h"
+#include "examples/two_guests/x86_machine.h"
 
 namespace ivshmem::two_guests {
 namespace {
@@ -79,20 +81,42 @@ absl::Status World::Build(GuestObserver& x86, GuestObserver& cortex_m) {
     if (!port.ok()) return port.status();
     ports_[side] = *std::move(port);
   }
+  if (!config_.short_cuts || helper_ == nullptr) return absl::OkStatus();
+  auto carriers =
+      EventCarriers::Create(pci_device_->device(), flat_device_->device(),
+                            helper_->loop(), [this] { x86_->EndSlice(); });
+  if (!carriers.ok()) return carriers.status();
+  carriers_ = *std::move(carriers);
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::unique_ptr<PcMachine>> World::MakePc() {
+  if (config_.engine == Engine::kUnicorn) {
+    return X86Machine::Create(config_.x86_image);
+  }
+  auto helper = LoopThread::Start("helper");
+  if (!helper.ok()) return helper.status();
+  helper_ = *std::move(helper);
+  return KvmX86Machine::Create(config_.x86_image, helper_->loop());
+}
+
 absl::Status World::BuildX86(GuestObserver& observer) {
-  auto machine = X86Machine::Create(config_.x86_image);
+  auto machine = MakePc();
   if (!machine.ok()) return machine.status();
   x86_ = *std::move(machine);
 
   x86_mmio_ = std::make_unique<TappedSpace>(
       x86_->mmio(), observer, [this](uint64_t base) { return BarName(base); });
+  // No executor: what the machine does not run meanwhile does not wait for it.
+  const bool short_cuts = config_.short_cuts;
+  auto* doorbells = short_cuts ? x86_->doorbells() : nullptr;
+  auto* router = short_cuts ? x86_->router() : nullptr;
   auto device = PciDevice::Create(config_.devices.pc.device, memory(),
                                   {.mmio = x86_mmio_.get(),
                                    .mapper = &x86_->memory(),
-                                   .msi = x86_.get(),
+                                   .msi = &x86_->msi(),
+                                   .doorbells = doorbells,
+                                   .router = router,
                                    .events = &observer});
   if (!device.ok()) return device.status();
   pci_device_ = *std::move(device);
@@ -149,6 +173,10 @@ std::string World::BarName(uint64_t base) const {
 Machine& World::machine(Side side) {
   if (side == kSideX86) return *x86_;
   return *cortex_m_;
+}
+
+void World::Deliver() {
+  if (carriers_ != nullptr) carriers_->Deliver();
 }
 
 }  // namespace ivshmem::two_guests

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "backends/address_map.h"
+#include "backends/linux/loop_thread.h"
 #include "backends/registration.h"
 #include "bus/mmio_handler.h"
 #include "bus/pci/config_ports.h"
@@ -25,11 +26,13 @@
 #include "device/pci_device.h"
 #include "examples/two_guests/cortex_m_machine.h"
 #include "examples/two_guests/devices.h"
+#include "examples/two_guests/engine.h"
+#include "examples/two_guests/event_carriers.h"
 #include "examples/two_guests/guest_report.h"
 #include "examples/two_guests/guests/ring.h"
 #include "examples/two_guests/machine.h"
+#include "examples/two_guests/pc_machine.h"
 #include "examples/two_guests/tap.h"
-#include "examples/two_guests/x86_machine.h"
 
 namespace ivshmem::two_guests {
 
@@ -53,6 +56,10 @@ class World {
     Devices devices;
     absl::Span<const uint8_t> x86_image;
     absl::Span<const uint8_t> cortex_m_image;
+    Engine engine = Engine::kUnicorn;
+    // With KVM: the kernel rings the PC's doorbells and interrupts it without
+    // this program, where it can. What it does no observer is told of.
+    bool short_cuts = false;
   };
 
   // The observers outlive the world. Errors: what machines or devices refuse.
@@ -61,6 +68,11 @@ class World {
                                                        GuestObserver& cortex_m);
 
   Machine& machine(Side side);
+  // Hands to the devices what has arrived for them by other ways than a call.
+  // Between turns of the machines.
+  void Deliver();
+  // How the kernel's short cuts were used; null when there are none.
+  const EventCarriers* short_cuts() const { return carriers_.get(); }
   const GuestReport& report(Side side) const { return reports_[side].report(); }
   SharedMemory memory() const {
     return {memory_.get(), config_.devices.region.size};
@@ -83,6 +95,7 @@ class World {
   World(const Config& config, GuestObserver& x86, GuestObserver& cortex_m);
   absl::Status Build(GuestObserver& x86, GuestObserver& cortex_m);
   absl::Status BuildX86(GuestObserver& observer);
+  absl::StatusOr<std::unique_ptr<PcMachine>> MakePc();
   absl::Status BuildCortexM(GuestObserver& observer);
   std::string BarName(uint64_t base) const;
 
@@ -91,7 +104,8 @@ class World {
   Switchboard switchboard_;
   std::array<ReportDevice, kSides> reports_;
 
-  std::unique_ptr<X86Machine> x86_;
+  std::unique_ptr<LoopThread> helper_;  // With KVM.
+  std::unique_ptr<PcMachine> x86_;
   AddressMap functions_;  // As in an ECAM window.
   pci::ConfigPorts config_ports_{functions_};
   HostBridge host_bridge_;
@@ -107,6 +121,7 @@ class World {
 
   // Last: the devices outlive their ports.
   std::array<std::unique_ptr<Switchboard::Port>, kSides> ports_;
+  std::unique_ptr<EventCarriers> carriers_;
 };
 
 }  // namespace ivshmem::two_guests

@@ -16,34 +16,28 @@
 #include "backends/mmio_space.h"
 #include "bus/pci/msi.h"
 #include "examples/two_guests/local_apic.h"
-#include "examples/two_guests/machine.h"
 #include "examples/two_guests/memory_window.h"
+#include "examples/two_guests/pc_machine.h"
 #include "examples/two_guests/unicorn_engine.h"
 
 namespace ivshmem::two_guests {
 
-// A 32-bit PC of one processor: RAM, I/O ports, a hole for PCI devices and a
-// local APIC, laid out as guests/x86/board.h says. It fills the seams that a
-// PCI device of this library asks of a hypervisor.
-class X86Machine : public Machine, public pci::MsiSink {
+// The PC in a CPU emulator, Unicorn, which has a processor's instructions but
+// not its interrupts: these are done here.
+class X86Machine : public PcMachine, private pci::MsiSink {
  public:
   // `image` is loaded and will be entered as board.h says. Errors: Unicorn's,
   // or an image that is too large.
   static absl::StatusOr<std::unique_ptr<X86Machine>> Create(
       absl::Span<const uint8_t> image);
 
-  absl::string_view name() const override { return "x86"; }
   absl::StatusOr<State> Run(int blocks) override;
   void EndSlice() override { engine_->EndSlice(); }
 
-  // Guest-physical addresses: the PCI hole can be claimed and mapped in.
-  MmioSpace& mmio() { return mmio_; }
-  MemoryMapper& memory() { return hole_; }
-  // I/O ports, by their number.
-  MmioSpace& ports() { return ports_; }
-
-  // pci::MsiSink: a message interrupt for the processor.
-  void Send(const pci::MsiMessage& message) noexcept override;
+  MmioSpace& mmio() override { return mmio_; }
+  MemoryMapper& memory() override { return hole_; }
+  MmioSpace& ports() override { return ports_; }
+  pci::MsiSink& msi() override { return *this; }
 
   // For tests.
   UnicornEngine& engine() { return *engine_; }
@@ -56,6 +50,9 @@ class X86Machine : public Machine, public pci::MsiSink {
   // Internal, when the guest's tables or stack do not allow it.
   absl::Status Interrupt();
   void SkipHaltInStiShadow();
+
+  // pci::MsiSink
+  void Send(const pci::MsiMessage& message) noexcept override;
 
   const std::unique_ptr<UnicornEngine> engine_;
   AddressMap mmio_;

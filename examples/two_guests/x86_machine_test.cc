@@ -51,7 +51,7 @@ TEST_F(X86MachineTest, HandlesAnInterruptAndReturns) {
   EXPECT_EQ(Run(), State::kIdle);
   for (int i = 0; i < 3; ++i) {
     marks_.Clear();
-    machine_->Send(kMessage);
+    machine_->msi().Send(kMessage);
     EXPECT_EQ(Run(), State::kIdle);
     EXPECT_THAT(marks_.values(), ElementsAre(MARK_HANDLER, MARK_MAIN));
   }
@@ -64,21 +64,21 @@ TEST_F(X86MachineTest, AnInterruptGateTurnsInterruptsOff) {
   marks_.OnWrite([&](uint32_t) {
     on.push_back((machine_->engine().Get(UC_X86_REG_EFLAGS) & 0x200) != 0);
   });
-  machine_->Send(kMessage);
+  machine_->msi().Send(kMessage);
   EXPECT_EQ(Run(), State::kIdle);
   EXPECT_THAT(on, ElementsAre(false, true));  // Handler, main program.
 }
 
 TEST_F(X86MachineTest, AMessageEndsTheSlice) {
   Start(SCENARIO_MEMORY);
-  marks_.OnWrite([&](uint32_t) { machine_->Send(kMessage); });
+  marks_.OnWrite([&](uint32_t) { machine_->msi().Send(kMessage); });
   EXPECT_EQ(Run(), State::kRunning);
   EXPECT_THAT(marks_.values(), ElementsAre(1));
 }
 
 TEST_F(X86MachineTest, AMessageToADisabledApicIsLost) {
   Start(SCENARIO_TAKE_AND_RETURN);
-  machine_->Send(kMessage);
+  machine_->msi().Send(kMessage);
   EXPECT_EQ(Run(), State::kIdle);
   EXPECT_EQ(Run(), State::kIdle);
   EXPECT_THAT(marks_.values(), IsEmpty());
@@ -87,8 +87,8 @@ TEST_F(X86MachineTest, AMessageToADisabledApicIsLost) {
 TEST_F(X86MachineTest, MergesMessagesThatWait) {
   Start(SCENARIO_TAKE_AND_RETURN);
   EXPECT_EQ(Run(), State::kIdle);
-  machine_->Send(kMessage);
-  machine_->Send(kMessage);
+  machine_->msi().Send(kMessage);
+  machine_->msi().Send(kMessage);
   EXPECT_EQ(Run(), State::kIdle);
   EXPECT_THAT(marks_.values(), ElementsAre(MARK_HANDLER, MARK_MAIN));
 }
@@ -96,7 +96,7 @@ TEST_F(X86MachineTest, MergesMessagesThatWait) {
 TEST_F(X86MachineTest, InterruptsWaitForSti) {
   Start(SCENARIO_MASKED);
   EXPECT_EQ(Run(1), State::kRunning);  // The APIC is on, sti has not come.
-  machine_->Send(kMessage);
+  machine_->msi().Send(kMessage);
   while (marks_.values().empty()) Run(1);
   EXPECT_THAT(marks_.values(), ElementsAre(MARK_MAIN));
   for (int i = 0; i < 20; ++i) Run(1);
@@ -107,7 +107,7 @@ TEST_F(X86MachineTest, InterruptsWaitForSti) {
 TEST_F(X86MachineTest, HaltWithInterruptsOffIsForEver) {
   Start(SCENARIO_WAIT_MASKED);
   EXPECT_EQ(Run(), State::kIdle);
-  machine_->Send(kMessage);
+  machine_->msi().Send(kMessage);
   EXPECT_EQ(Run(), State::kIdle);
   EXPECT_THAT(marks_.values(), IsEmpty());
 }
@@ -122,7 +122,7 @@ TEST_F(X86MachineTest, AnInterruptBetweenStiAndHaltEndsTheHalt) {
     const auto claim = *machine->ports().Claim(X86_REPORT_PORT, 4, marks);
     machine->engine().Set(UC_X86_REG_EAX, SCENARIO_TAKE_AND_RETURN);
     ASSERT_TRUE(machine->Run(blocks).ok());
-    machine->Send(kMessage);
+    machine->msi().Send(kMessage);
     for (int i = 0; i < 10; ++i) ASSERT_TRUE(machine->Run(kLong).ok());
     EXPECT_THAT(marks.values(), ElementsAre(MARK_HANDLER, MARK_MAIN));
   }
@@ -131,10 +131,10 @@ TEST_F(X86MachineTest, AnInterruptBetweenStiAndHaltEndsTheHalt) {
 TEST_F(X86MachineTest, OneInterruptAtATimeUntilItsEnd) {
   Start(SCENARIO_NO_EOI);
   EXPECT_EQ(Run(), State::kIdle);
-  machine_->Send(kMessage);
+  machine_->msi().Send(kMessage);
   EXPECT_EQ(Run(), State::kIdle);
   EXPECT_THAT(marks_.values(), ElementsAre(MARK_HANDLER));
-  machine_->Send(kMessage);
+  machine_->msi().Send(kMessage);
   EXPECT_EQ(Run(), State::kIdle);
   EXPECT_THAT(marks_.values(), ElementsAre(MARK_HANDLER));
 }
@@ -142,10 +142,10 @@ TEST_F(X86MachineTest, OneInterruptAtATimeUntilItsEnd) {
 TEST_F(X86MachineTest, IgnoresMessagesThatAreNotForIt) {
   Start(SCENARIO_TAKE_AND_RETURN);
   EXPECT_EQ(Run(), State::kIdle);
-  machine_->Send({0xfee01000, TEST_INTERRUPT});          // Another processor.
-  machine_->Send({0xfed00000, TEST_INTERRUPT});          // Not the APIC.
-  machine_->Send({0xfee00000, 0x400 | TEST_INTERRUPT});  // NMI.
-  machine_->Send({0xfee00000, 3});                       // An exception.
+  machine_->msi().Send({0xfee01000, TEST_INTERRUPT});  // Another processor.
+  machine_->msi().Send({0xfed00000, TEST_INTERRUPT});  // Not the APIC.
+  machine_->msi().Send({0xfee00000, 0x400 | TEST_INTERRUPT});  // NMI.
+  machine_->msi().Send({0xfee00000, 3});                       // An exception.
   EXPECT_EQ(Run(), State::kIdle);
   EXPECT_THAT(marks_.values(), IsEmpty());
 }
@@ -166,7 +166,7 @@ TEST_F(X86MachineTest, ReportsAnAccessToNowhere) {
 TEST_F(X86MachineTest, ReportsAnInterruptWithoutGate) {
   Start(SCENARIO_NO_GATE);
   EXPECT_EQ(Run(), State::kIdle);
-  machine_->Send(kMessage);
+  machine_->msi().Send(kMessage);
   EXPECT_THAT(machine_->Run(kLong).status().message(),
               HasSubstr("interrupt 0x40 has no gate"));
 }

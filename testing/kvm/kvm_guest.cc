@@ -3,11 +3,6 @@
 
 #include "testing/kvm/kvm_guest.h"
 
-#include <fcntl.h>
-#include <linux/kvm.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
@@ -19,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "examples/kvm_vmm/protected_mode.h"
 
 namespace ivshmem {
 namespace {
@@ -49,46 +45,7 @@ bool Within(Condition condition) {
   return true;
 }
 
-kvm_segment FlatSegment(uint16_t selector, uint8_t type) {
-  kvm_segment segment = {};
-  segment.limit = 0xffffffff;
-  segment.selector = selector;
-  segment.type = type;
-  segment.present = 1;
-  segment.db = 1;
-  segment.s = 1;
-  segment.g = 1;
-  return segment;
-}
-
-// As by Linux's 32-bit boot protocol: protected mode without paging, flat
-// segments, code 0x10 and data 0x18.
-void EnterProtectedMode(kvm_vmm::Machine& machine, uint32_t entry) {
-  constexpr uint64_t kGdt[] = {0, 0, 0x00cf9b000000ffff, 0x00cf93000000ffff};
-  std::copy(std::begin(kGdt), std::end(kGdt),
-            reinterpret_cast<uint64_t*>(machine.ram() + kGdtAddress));
-  const int vcpu = machine.vcpu().fd();
-  kvm_sregs sregs;
-  if (ioctl(vcpu, KVM_GET_SREGS, &sregs) < 0) GiveUp("KVM_GET_SREGS");
-  sregs.cs = FlatSegment(0x10, 0xb);
-  sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = FlatSegment(0x18, 0x3);
-  sregs.gdt.base = kGdtAddress;
-  sregs.gdt.limit = sizeof(kGdt) - 1;
-  sregs.cr0 = 1;  // Protection, and nothing that gets in the way of the FPU.
-  if (ioctl(vcpu, KVM_SET_SREGS, &sregs) < 0) GiveUp("KVM_SET_SREGS");
-  kvm_regs regs = {};
-  regs.rip = entry;
-  regs.rflags = 2;
-  if (ioctl(vcpu, KVM_SET_REGS, &regs) < 0) GiveUp("KVM_SET_REGS");
-}
-
 }  // namespace
-
-bool KvmGuest::Available() {
-  const int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-  if (fd >= 0) close(fd);
-  return fd >= 0;
-}
 
 std::unique_ptr<KvmGuest> KvmGuest::Start() {
   absl::StatusOr<std::unique_ptr<kvm_vmm::Machine>> machine =
@@ -96,7 +53,8 @@ std::unique_ptr<KvmGuest> KvmGuest::Start() {
   Expect(machine.status());
   std::copy(std::begin(kImage), std::end(kImage),
             (*machine)->ram() + kGuestImageAddress);
-  EnterProtectedMode(**machine, kGuestImageAddress);
+  Expect(
+      kvm_vmm::EnterProtectedMode(**machine, kGdtAddress, kGuestImageAddress));
   auto guest = absl::WrapUnique(new KvmGuest(*std::move(machine)));
   guest->machine_->vcpu().Start();
   if (!Within([&] { return guest->mailbox().ready != 0; })) {

@@ -15,16 +15,9 @@
 #include "backends/kvm/vm.h"
 #include "examples/kvm_vmm/machine.h"
 #include "testing/kvm/guest/mailbox.h"
+#include "testing/kvm/require_kvm.h"  // IWYU pragma: export
 
 namespace ivshmem {
-
-// Skips the test that it is in where there is no /dev/kvm.
-#define IVSHMEM_SKIP_WITHOUT_KVM()                               \
-  do {                                                           \
-    if (!::ivshmem::KvmGuest::Available()) {                     \
-      GTEST_SKIP() << "there is no /dev/kvm that may be opened"; \
-    }                                                            \
-  } while (false)
 
 // A guest on a real vCPU that does what a test tells it to: accesses of memory
 // and ports by real instructions, and an interrupt handler that counts.
@@ -35,8 +28,6 @@ namespace ivshmem {
 // Threading: one thread.
 class KvmGuest {
  public:
-  static bool Available();
-
   // The guest runs and takes commands.
   static std::unique_ptr<KvmGuest> Start();
 
