@@ -31,7 +31,8 @@ absl::Status Connect(Device& to, Device& other, int vector,
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<EventCarriers>> EventCarriers::Create(
-    Device& pc, Device& board, EventLoop& loop, std::function<void()> on_ring) {
+    Device& pc, Device& board, EventLoop& loop,
+    const std::function<void()>& on_ring) {
   auto carriers = absl::WrapUnique(new EventCarriers(pc, board));
   if (absl::Status status = carriers->ConnectPc(); !status.ok()) return status;
   if (absl::Status status = carriers->ConnectBoard(loop, on_ring);

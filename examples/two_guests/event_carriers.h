@@ -32,7 +32,7 @@ class EventCarriers {
   // object. Errors: what the kernel says.
   static absl::StatusOr<std::unique_ptr<EventCarriers>> Create(
       Device& pc, Device& board, EventLoop& loop,
-      std::function<void()> on_ring);
+      const std::function<void()>& on_ring);
 
   // Hands to the devices what has arrived for them, but for what the kernel has
   // taken.
