@@ -8,6 +8,9 @@ ran tests also has RESULTS/CONFIG.json, Bazel's build events, which name the
 test.xml of each test of this very run, cached or not. Going by these, and not
 by the files that lie under bazel-testlogs, counts no case twice and none of a
 test that is gone.
+
+Cases that need KVM have recorded a property "kvm", "ran" or "skipped"
+(testing/kvm/require_kvm.h). The line before the last says how many there were.
 """
 
 import json
@@ -25,10 +28,20 @@ class Tally:
         self.passed = 0
         self.failed = []
         self.skipped = []
+        self.kvm_ran = 0
+        self.kvm_skipped = 0
 
     def __str__(self):
         cases = f"{self.passed} passed, {len(self.failed)} failed"
         return cases + (f", {len(self.skipped)} skipped" if self.skipped else "")
+
+
+def kvm_of(case):
+    """What the case has recorded of KVM: None when it does not need it."""
+    for recorded in case.iter("property"):
+        if recorded.get("name") == "kvm":
+            return recorded.get("value")
+    return None
 
 
 def add_cases(tally, label, xml_path):
@@ -37,12 +50,17 @@ def add_cases(tally, label, xml_path):
         name = label
         if case.get("classname"):  # Else Bazel wrote it: the target is the case.
             name += f" {case.get('classname')}.{case.get('name')}"
+        ran = True
         if case.find("failure") is not None or case.find("error") is not None:
             tally.failed.append(name)
         elif case.find("skipped") is not None or case.get("status") == "notrun":
             tally.skipped.append(name)
+            ran = False
         else:
             tally.passed += 1
+        kvm = kvm_of(case)
+        tally.kvm_ran += ran and kvm == "ran"
+        tally.kvm_skipped += kvm == "skipped"
 
 
 def add_result(tally, label, result):
@@ -77,6 +95,15 @@ def read_events(tally, path):
     tally.failed += [f"{label} (not built)" for label in sorted(unbuilt)]
 
 
+def kvm_line(tallies):
+    """How many of the cases that need KVM could run, in all configurations."""
+    ran = sum(tally.kvm_ran for tally in tallies)
+    skipped = sum(tally.kvm_skipped for tally in tallies)
+    if skipped:
+        return f"KVM: {ran} ran, {skipped} skipped: no /dev/kvm"
+    return f"KVM: {ran} tests ran"
+
+
 def main(results, configs):
     tallies = {}
     for config in configs:
@@ -99,6 +126,9 @@ def main(results, configs):
     print()
     for config, tally in tallies.items():
         print(f"{config:8} {f'{tally.targets} test targets:' if tally.targets else '':17} {tally}")
+
+    if any(tally.targets for tally in tallies.values()):
+        print(kvm_line(tallies.values()))
 
     total = Tally()
     for tally in tallies.values():

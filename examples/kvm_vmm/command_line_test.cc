@@ -18,6 +18,7 @@
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "testing/kvm/require_kvm.h"
 #include "testing/process.h"
 
 namespace ivshmem {
@@ -82,8 +83,6 @@ class CommandLine : public ::testing::Test {
   std::string folder_ = "/tmp/ivshmem.XXXXXX";
 };
 
-bool HasKvm() { return access("/dev/kvm", R_OK | W_OK) == 0; }
-
 TEST_F(CommandLine, HelpShowsAnExample) {
   const Result result = RunVmm({"--help"});
   EXPECT_EQ(result.end, "exit status 0");
@@ -126,7 +125,7 @@ TEST_F(CommandLine, Image) {
 }
 
 TEST_F(CommandLine, Memory) {
-  if (!HasKvm()) GTEST_SKIP() << "there is no /dev/kvm that may be opened";
+  IVSHMEM_SKIP_WITHOUT_KVM();
   for (const char* size : {"0", "1M1", "4095K", "4G", "1048575"}) {
     ExpectError(With({"--memory", size}), "memory");
   }
@@ -134,7 +133,7 @@ TEST_F(CommandLine, Memory) {
 
 // With all else right, a server must answer.
 TEST_F(CommandLine, Server) {
-  if (!HasKvm()) GTEST_SKIP() << "there is no /dev/kvm that may be opened";
+  IVSHMEM_SKIP_WITHOUT_KVM();
   ExpectError(With({"--memory", "3G", "--ioeventfd=on", "--irqfd", "off"}),
               "--socket: ");
 }
