@@ -7,8 +7,6 @@
 #include <sched.h>
 #include <signal.h>  // NOLINT(modernize-deprecated-headers): SIGTERM.
 
-#include <array>
-#include <atomic>
 #include <cstdint>
 #include <cstdio>
 #include <memory>
@@ -18,16 +16,14 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "core/device.h"
 #include "core/doorbell.h"
-#include "core/interrupt_sink.h"
-#include "core/registers.h"
 #include "examples/kvm_vmm/test_firmware/report.h"
+#include "examples/kvm_vmm/test_peer.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "testing/interop/joined_link.h"
 #include "testing/interop/server_process.h"
-#include "testing/kvm/kvm_guest.h"
+#include "testing/kvm/require_kvm.h"
 #include "testing/process.h"
 
 namespace ivshmem {
@@ -39,43 +35,6 @@ constexpr char kProgram[] = "examples/kvm_vmm/kvm_vmm";
 constexpr char kFirmware[] = "examples/kvm_vmm/test_rom.bin";
 constexpr uint32_t kOnes = 0xffffffff;
 
-// The test's own device, which the firmware answers to.
-class Peer : private InterruptSink {
- public:
-  explicit Peer(const ServerProcess& server)
-      : link_(*JoinedLink::Join({.socket_path = server.socket_path()})),
-        device_(*Device::Create(
-            {.interrupts = InterruptMode::kMsix, .vectors = kFirmwareVectors},
-            {.interrupts = this})) {
-    link_->Attach(*device_);
-  }
-  ~Peer() override { link_->Detach(); }
-
-  PeerId id() { return *device_->id(); }
-  // Shared with the guest, which writes it while the test reads.
-  volatile FirmwareReport& report() {
-    return *reinterpret_cast<FirmwareReport*>(link_->link().memory().data);
-  }
-
-  bool Knows(Doorbell doorbell) {
-    return device_->peers().Find(doorbell) != nullptr;
-  }
-  void Ring(Doorbell doorbell) {
-    device_->Write(kDoorbellOffset, 4, doorbell.Encode());
-  }
-  uint32_t answers(Vector vector) const { return answers_[vector]; }
-
- private:
-  InterruptResult Deliver(Vector vector) noexcept override {
-    ++answers_[vector];
-    return InterruptResult::kDelivered;
-  }
-
-  std::array<std::atomic<uint32_t>, kFirmwareVectors> answers_ = {};
-  const std::unique_ptr<JoinedLink> link_;
-  const std::unique_ptr<Device> device_;
-};
-
 class KvmVmm : public ::testing::Test {
  protected:
   void SetUp() override { IVSHMEM_SKIP_WITHOUT_KVM(); }
@@ -84,7 +43,7 @@ class KvmVmm : public ::testing::Test {
   // is ready and knows the test.
   void Start(std::vector<std::string> arguments) {
     ASSERT_NO_FATAL_FAILURE(server_.Start());
-    peer_ = std::make_unique<Peer>(server_);
+    peer_ = std::make_unique<TestPeer>(server_);
     const std::vector<std::string> always = {
         "--bios",    kFirmware, "--socket", server_.socket_path(),
         "--vectors", "2",       "--memory", "2M",
@@ -104,7 +63,10 @@ class KvmVmm : public ::testing::Test {
     report().ringer = peer_->id();
   }
 
-  volatile FirmwareReport& report() { return peer_->report(); }
+  // Shared with the guest, which writes it while the test reads.
+  volatile FirmwareReport& report() {
+    return *reinterpret_cast<FirmwareReport*>(peer_->memory());
+  }
 
   // Rings the guest on `vector` so often, each time after it has answered.
   void Exchange(Vector vector, uint32_t times) {
@@ -124,7 +86,7 @@ class KvmVmm : public ::testing::Test {
   }
 
   ServerProcess server_{{"--vectors", "2", "--size", "1M"}};
-  std::unique_ptr<Peer> peer_;
+  std::unique_ptr<TestPeer> peer_;
   std::unique_ptr<Process> vmm_;
   PeerId guest_ = 0;
 };
