@@ -110,8 +110,8 @@ const std::array<Figure, 6> kFigures = {{
 }};
 
 uint32_t SliceOf(const Figure& figure) {
-  if (figure.work.operation == kBenchAnswer) return 400;
-  return figure.exits == 0 ? 8000 : 2000;
+  if (figure.work.operation == kBenchAnswer) return 150;
+  return figure.exits == 0 ? 3000 : 500;
 }
 
 absl::StatusOr<absl::Duration> RunSlice(Contender& contender,
