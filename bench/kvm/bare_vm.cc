@@ -88,6 +88,9 @@ absl::StatusOr<std::unique_ptr<BareVm>> BareVm::Create(const FastPaths& fast,
   }
   vm->gate_ = std::make_unique<Gate>(vm->ram_.data(), cpu);
   vm->vcpu_thread_ = std::thread([vm = vm.get()] { vm->Run(); });
+  if (const auto booted = vm->gate_->Finish(); !booted.ok()) {
+    return booted.status();
+  }
   return vm;
 }
 

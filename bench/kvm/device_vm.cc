@@ -82,6 +82,9 @@ absl::StatusOr<std::unique_ptr<DeviceVm>> DeviceVm::Create(
   vm->machine_->vcpu().Start([vm = vm.get()] {
     vm->gate_->Fail(absl::AbortedError("the guest has stopped"));
   });
+  if (const auto waits = vm->gate_->Finish(); !waits.ok()) {
+    return waits.status();
+  }
   return vm;
 }
 

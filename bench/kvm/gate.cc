@@ -20,7 +20,7 @@ Gate::Gate(uint8_t* ram, int cpu)
       cpu_(cpu) {}
 
 BenchOperation Gate::Next() {
-  std::optional<absl::Duration> took;
+  absl::Duration took;
   if (stopwatch_.has_value()) took = stopwatch_->Elapsed();
   stopwatch_.reset();
   if (!std::exchange(pinned_, true)) PinThread(cpu_);
@@ -28,6 +28,7 @@ BenchOperation Gate::Next() {
   {
     absl::MutexLock lock(&mutex_);
     took_ = took;
+    waiting_ = true;
     const auto due = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
       return work_.has_value() || closed_;
     };
@@ -52,20 +53,20 @@ void Gate::Fail(const absl::Status& why) {
 void Gate::Start(const Work& work) {
   mailbox_.stop = 0;
   absl::MutexLock lock(&mutex_);
-  took_.reset();
+  waiting_ = false;
   work_ = work;
 }
 
 absl::StatusOr<absl::Duration> Gate::Finish() {
   absl::MutexLock lock(&mutex_);
   const auto done = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-    return took_.has_value() || !end_.ok();
+    return waiting_ || !end_.ok();
   };
   if (!mutex_.AwaitWithTimeout(absl::Condition(&done), kPatience)) {
     return absl::DeadlineExceededError("the guest does not finish its work");
   }
   if (!end_.ok()) return end_;
-  return *took_;
+  return took_;
 }
 
 void Gate::Close() {

@@ -43,11 +43,13 @@ class Gate {
   // The guest does not run any more, because of `why`.
   void Fail(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // The guest begins with `work`. It has finished what came before.
+  // The guest, which waits for work, begins with `work`.
   void Start(const Work& work) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Waits for its end and returns how long it took. Errors: DeadlineExceeded
-  // after some time, or the guest's end.
+  // Waits until the guest waits for work, and returns how long the last took.
+  // Before that, for the first time, it has enabled its local APIC: an
+  // interrupt that came earlier would be lost. Errors: DeadlineExceeded after
+  // some time, or the guest's end.
   absl::StatusOr<absl::Duration> Finish() ABSL_LOCKS_EXCLUDED(mutex_);
 
   void Close() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -60,8 +62,9 @@ class Gate {
   bool pinned_ = false;                 // The vCPU thread's, ...
   std::optional<Stopwatch> stopwatch_;  // ... while the guest is at work.
   absl::Mutex mutex_;
+  bool waiting_ ABSL_GUARDED_BY(mutex_) = false;  // The guest, for work.
   std::optional<Work> work_ ABSL_GUARDED_BY(mutex_);
-  std::optional<absl::Duration> took_ ABSL_GUARDED_BY(mutex_);
+  absl::Duration took_ ABSL_GUARDED_BY(mutex_);  // What it did last.
   absl::Status end_ ABSL_GUARDED_BY(mutex_);
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
