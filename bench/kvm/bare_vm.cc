@@ -4,6 +4,7 @@
 #include "bench/kvm/bare_vm.h"
 
 #include <fcntl.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -63,16 +64,15 @@ absl::Status BareVm::Pages::Map(uint64_t size, int fd) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<BareVm>> BareVm::Create(const FastPaths& fast,
-                                                       Trapped trapped,
+absl::StatusOr<std::unique_ptr<BareVm>> BareVm::Create(const Options& options,
                                                        int cpu) {
-  auto vm = absl::WrapUnique(new BareVm(trapped));
+  auto vm = absl::WrapUnique(new BareVm(options));
   if (auto status = vm->CreateMachine(); !status.ok()) return status;
   if (auto status = vm->CreateVcpu(); !status.ok()) return status;
   vm->ring_ = UniqueFd(eventfd(0, EFD_CLOEXEC));
   vm->interrupt_ = UniqueFd(eventfd(0, EFD_CLOEXEC));
   vm->own_ = UniqueFd(eventfd(0, EFD_CLOEXEC));
-  if (fast.io_event_fd) {
+  if (options.fast.io_event_fd) {
     for (const auto& [peer, fd] : {std::pair(kPeer, vm->ring_.get()),
                                    std::pair(kOwnId, vm->own_.get())}) {
       if (auto status = vm->SetIoEventFd(RingValue(peer), fd); !status.ok()) {
@@ -80,7 +80,7 @@ absl::StatusOr<std::unique_ptr<BareVm>> BareVm::Create(const FastPaths& fast,
       }
     }
   }
-  if (fast.irqfd) {
+  if (options.fast.irqfd) {
     if (auto status = vm->SetIrqfd(); !status.ok()) return status;
   } else {
     vm->interrupt_thread_ =
@@ -208,7 +208,7 @@ void BareVm::Run() {
       ++exits_;
       if (run->mmio.is_write == 0) {
         std::memcpy(run->mmio.data, &id, sizeof(id));
-      } else if (trapped_ == Trapped::kSignals &&
+      } else if (options_.trapped == Trapped::kSignals &&
                  write(ring_.get(), &one, sizeof(one)) < 0) {
         return gate_->Fail(Error("write"));
       }
@@ -228,10 +228,22 @@ void BareVm::SendInterrupts() {
   kvm_msi message = {};
   message.address_lo = kMessageAddress;
   message.data = kRingInterrupt;
-  uint64_t count;
-  while (read(interrupt_.get(), &count, sizeof(count)) > 0 && !stop_) {
+  UniqueFd epoll;
+  if (options_.waits == Waits::kInEpoll) {
+    epoll = UniqueFd(epoll_create1(EPOLL_CLOEXEC));
+    epoll_event event = {.events = EPOLLIN, .data = {}};
+    epoll_ctl(epoll.get(), EPOLL_CTL_ADD, interrupt_.get(), &event);
+  }
+  while (AwaitInterrupt(epoll.get()) && !stop_) {
     ioctl(vm_.get(), KVM_SIGNAL_MSI, &message);
   }
+}
+
+bool BareVm::AwaitInterrupt(int epoll) {
+  epoll_event event;
+  if (epoll >= 0 && epoll_wait(epoll, &event, 1, -1) != 1) return false;
+  uint64_t count;
+  return read(interrupt_.get(), &count, sizeof(count)) > 0;
 }
 
 absl::StatusOr<absl::Duration> BareVm::AddVectors(int vectors) {

@@ -31,9 +31,19 @@ class BareVm : public Contender {
   // What a write that comes out does.
   enum class Trapped : uint8_t { kNothing, kSignals };
 
+  // How its thread waits for an interrupt to send, where there is no irqfd: in
+  // read(), which is the least, or in epoll_wait(), as one that waits for more
+  // than one event, and whose events may not block, has to.
+  enum class Waits : uint8_t { kInRead, kInEpoll };
+
+  struct Options {
+    FastPaths fast;
+    Trapped trapped = Trapped::kNothing;
+    Waits waits = Waits::kInRead;
+  };
+
   // A guest that waits for work. vCPUs run on processor `cpu`.
-  static absl::StatusOr<std::unique_ptr<BareVm>> Create(const FastPaths& fast,
-                                                        Trapped trapped,
+  static absl::StatusOr<std::unique_ptr<BareVm>> Create(const Options& options,
                                                         int cpu);
   ~BareVm() override;
 
@@ -58,7 +68,7 @@ class BareVm : public Contender {
     uint64_t size_ = 0;
   };
 
-  explicit BareVm(Trapped trapped) : trapped_(trapped) {}
+  explicit BareVm(const Options& options) : options_(options) {}
 
   // Parts of Create().
   absl::Status CreateMachine();
@@ -70,8 +80,10 @@ class BareVm : public Contender {
 
   void Run();
   void SendInterrupts();
+  // Waits for an interrupt and takes it.
+  bool AwaitInterrupt(int epoll);
 
-  const Trapped trapped_;
+  const Options options_;
   Pages ram_;
   Pages memory_;
   Pages run_page_;

@@ -16,10 +16,14 @@
 namespace ivshmem::bench {
 namespace {
 
-constexpr FastPaths kBoth = {};
-constexpr FastPaths kNeither = {.io_event_fd = false, .irqfd = false};
-constexpr auto kNothing = BareVm::Trapped::kNothing;
-constexpr auto kSignals = BareVm::Trapped::kSignals;
+constexpr BareVm::Options kFast = {};
+constexpr BareVm::Options kSlow = {
+    .fast = {.io_event_fd = false, .irqfd = false},
+    .trapped = BareVm::Trapped::kSignals};
+constexpr BareVm::Options kSlowByEpoll = {
+    .fast = {.io_event_fd = false, .irqfd = false},
+    .trapped = BareVm::Trapped::kSignals,
+    .waits = BareVm::Waits::kInEpoll};
 
 constexpr Work Ring(BenchOperation operation, uint16_t peer) {
   return {
@@ -58,59 +62,60 @@ absl::Status Expect(const char* what, uint64_t expected, uint64_t got) {
 
 }  // namespace
 
-const std::array<Figure, 6> kFigures = {{
+const std::array<Figure, 7> kFigures = {{
     {.name = "ioeventfd",
      .text = "a doorbell that the kernel rings",
      .target = 1.02,
-     .fast = kBoth,
-     .trapped = kNothing,
+     .bare = kFast,
      .work = Ring(kBenchWrite, kPeer),
      .exits = 0,
      .rings = 1},
     {.name = "exit",
      .text = "a doorbell that the device rings",
      .target = 1.03,
-     .fast = kNeither,
-     .trapped = kSignals,
+     .bare = kSlow,
      .work = Ring(kBenchWrite, kPeer),
      .exits = 1,
      .rings = 1},
     {.name = "absent_peer",
      .text = "a doorbell of a peer that is not there",
      .target = 1.03,
-     .fast = kBoth,
-     .trapped = kNothing,
+     .bare = kFast,
      .work = Ring(kBenchWrite, kAbsentPeer),
      .exits = 1,
      .rings = 0},
     {.name = "ivposition",
      .text = "a read of IVPosition",
      .target = 1.03,
-     .fast = kBoth,
-     .trapped = kNothing,
+     .bare = kFast,
      .work = {.operation = kBenchRead, .address = kPosition},
      .exits = 1,
      .rings = 0},
     {.name = "round_trip",
      .text = "interrupt and answer, by irqfd and ioeventfd",
      .target = 1.00,
-     .fast = kBoth,
-     .trapped = kNothing,
+     .bare = kFast,
      .work = Ring(kBenchAnswer, kPeer),
      .exits = 0,
      .rings = 1},
     {.name = "round_trip_slow",
      .text = "interrupt and answer, through the program",
      .target = 1.02,
-     .fast = kNeither,
-     .trapped = kSignals,
+     .bare = kSlow,
+     .work = Ring(kBenchAnswer, kPeer),
+     .exits = 1,
+     .rings = 1},
+    {.name = "round_trip_epoll",
+     .text = "the same, the hand-written program waits in epoll_wait() as well",
+     .target = 1.02,
+     .bare = kSlowByEpoll,
      .work = Ring(kBenchAnswer, kPeer),
      .exits = 1,
      .rings = 1},
 }};
 
 uint32_t SliceOf(const Figure& figure) {
-  if (figure.work.operation == kBenchAnswer) return 150;
+  if (figure.work.operation == kBenchAnswer) return 300;
   return figure.exits == 0 ? 3000 : 500;
 }
 
@@ -145,11 +150,11 @@ absl::StatusOr<std::unique_ptr<Contest>> Contest::Create(const Figure& figure,
                                                          const Cpus& cpus) {
   auto contest = absl::WrapUnique(new Contest(figure));
   for (const int bare : {0, 2}) {
-    auto vm = BareVm::Create(figure.fast, figure.trapped, cpus.guest);
+    auto vm = BareVm::Create(figure.bare, cpus.guest);
     if (!vm.ok()) return vm.status();
     contest->contenders_[bare] = *std::move(vm);
   }
-  auto vm = DeviceVm::Create(figure.fast, cpus.guest);
+  auto vm = DeviceVm::Create(figure.bare.fast, cpus.guest);
   if (!vm.ok()) return vm.status();
   contest->contenders_[1] = *std::move(vm);
   return contest;

@@ -23,14 +23,13 @@ struct Figure {
   const char* name;
   const char* text;
   double target;  // As a ratio to the hand-written program's.
-  FastPaths fast;
-  BareVm::Trapped trapped;
+  BareVm::Options bare;
   Work work;
   int exits;  // Of one operation, that come out to the program.
   int rings;  // Of one operation, that reach kPeer.
 };
 
-extern const std::array<Figure, 6> kFigures;
+extern const std::array<Figure, 7> kFigures;
 
 // How many operations take some ten milliseconds.
 uint32_t SliceOf(const Figure& figure);

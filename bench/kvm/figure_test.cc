@@ -48,13 +48,15 @@ TEST(SliceTest, FailsWhenTheDoorbellTakesAnotherWay) {
   IVSHMEM_SKIP_WITHOUT_KVM();
   const Figure& fast = kFigures[0];
   ASSERT_STREQ(fast.name, "ioeventfd");
-  const auto slow =
-      BareVm::Create({.io_event_fd = false}, BareVm::Trapped::kSignals, 0);
+  const auto slow = BareVm::Create(
+      {.fast = {.io_event_fd = false}, .trapped = BareVm::Trapped::kSignals},
+      0);
   ASSERT_TRUE(slow.ok()) << slow.status();
   EXPECT_THAT(RunSlice(**slow, fast, 20).status().message(),
               HasSubstr("exits: expected 0, got 20"));
-  const auto deaf =
-      BareVm::Create({.io_event_fd = false}, BareVm::Trapped::kNothing, 0);
+  const auto deaf = BareVm::Create(
+      {.fast = {.io_event_fd = false}, .trapped = BareVm::Trapped::kNothing},
+      0);
   ASSERT_TRUE(deaf.ok()) << deaf.status();
   EXPECT_THAT(RunSlice(**deaf, fast, 20).status().message(),
               HasSubstr("rings: expected 20, got 0"));
@@ -63,7 +65,7 @@ TEST(SliceTest, FailsWhenTheDoorbellTakesAnotherWay) {
 // A peer with vectors comes and goes while the guest is at work.
 TEST(VisitTest, BothContendersAreVisited) {
   IVSHMEM_SKIP_WITHOUT_KVM();
-  const auto bare = BareVm::Create({}, BareVm::Trapped::kNothing, 0);
+  const auto bare = BareVm::Create({}, 0);
   ASSERT_TRUE(bare.ok()) << bare.status();
   const auto device = DeviceVm::Create({}, 0);
   ASSERT_TRUE(device.ok()) << device.status();
