@@ -69,18 +69,18 @@ class AddressMap::Claims {
   }
 
   // Calls `use(range)` for the range that all of [address, address + size) lies
-  // in; returns whether there is one.
+  // in, if there is one. No bytes, or bytes past the last address, are nowhere.
   template <typename Use>
-  bool With(uint64_t address, uint64_t size, Use use) {
+  Coverage With(uint64_t address, uint64_t size, Use use) {
+    const uint64_t last = address + (size - 1);
+    if (size == 0 || last < address) return Coverage::kNone;
     const InFlight::Call call(in_flight_);
     const Ranges& ranges = *current_.load(std::memory_order_seq_cst);
     const auto range = FirstFrom(ranges, address);
-    if (size == 0 || range == ranges.end() || range->base > address ||
-        size - 1 > range->last - address) {
-      return false;
-    }
+    if (range == ranges.end() || range->base > last) return Coverage::kNone;
+    if (range->base > address || range->last < last) return Coverage::kPart;
     use(*range);
-    return true;
+    return Coverage::kWhole;
   }
 
   void Synchronize() { in_flight_.Close(); }
@@ -133,19 +133,28 @@ absl::StatusOr<RegistrationPtr> AddressMap::Claim(uint64_t base, uint64_t size,
 
 void AddressMap::Synchronize() { claims_->Synchronize(); }
 
+AddressMap::Coverage AddressMap::TryRead(uint64_t address,
+                                         absl::Span<uint8_t> bytes) noexcept {
+  return claims_->With(address, bytes.size(), [&](const Range& range) {
+    range.handler->Read(address - range.base, bytes);
+  });
+}
+
+AddressMap::Coverage AddressMap::TryWrite(
+    uint64_t address, absl::Span<const uint8_t> bytes) noexcept {
+  return claims_->With(address, bytes.size(), [&](const Range& range) {
+    range.handler->Write(address - range.base, bytes);
+  });
+}
+
 void AddressMap::Read(uint64_t address, absl::Span<uint8_t> bytes) noexcept {
-  const bool answered =
-      claims_->With(address, bytes.size(), [&](const Range& range) {
-        range.handler->Read(address - range.base, bytes);
-      });
-  if (!answered) std::fill(bytes.begin(), bytes.end(), 0xff);
+  if (TryRead(address, bytes) == Coverage::kWhole) return;
+  std::fill(bytes.begin(), bytes.end(), 0xff);
 }
 
 void AddressMap::Write(uint64_t address,
                        absl::Span<const uint8_t> bytes) noexcept {
-  claims_->With(address, bytes.size(), [&](const Range& range) {
-    range.handler->Write(address - range.base, bytes);
-  });
+  TryWrite(address, bytes);
 }
 
 }  // namespace ivshmem

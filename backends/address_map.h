@@ -38,6 +38,18 @@ class AddressMap : public MmioSpace, public MmioHandler {
   absl::StatusOr<RegistrationPtr> Claim(uint64_t base, uint64_t size,
                                         MmioHandler& handler) override;
 
+  // How much of an access is claimed.
+  enum class Coverage : uint8_t {
+    kWhole,  // All of it, by one claim.
+    kPart,   // Some of it, or all of it by several.
+    kNone,
+  };
+
+  // As Read() and Write(), for who wants to know: what is not wholly claimed
+  // leaves `bytes` as they are.
+  Coverage TryRead(uint64_t address, absl::Span<uint8_t> bytes) noexcept;
+  Coverage TryWrite(uint64_t address, absl::Span<const uint8_t> bytes) noexcept;
+
   // Waits for the accesses that are under way. A handler whose claim was
   // released before is not called after this any more, so that it may be
   // destroyed while guests run. Not from inside an access: two that wait for

@@ -78,6 +78,38 @@ TEST_F(AddressMapTest, WhatIsNotWhollyClaimedReadsOnes) {
   EXPECT_THAT(handler_.values(), IsEmpty());
 }
 
+// Who asks is told how much of an access is claimed; what is not wholly in one
+// claim does nothing, and leaves the bytes of a read as they are.
+TEST_F(AddressMapTest, TellsHowMuchIsClaimed) {
+  using Coverage = AddressMap::Coverage;
+  const auto claim = *map_.Claim(0x1000, 0x100, handler_);
+  const auto next = *map_.Claim(0x1100, 2, handler_);
+  const auto top = *map_.Claim(~uint64_t{0} - 1, 2, handler_);
+  for (const auto& [address, coverage] :
+       {std::pair<uint64_t, Coverage>{0x1000, Coverage::kWhole},
+        {0x10fc, Coverage::kWhole},
+        {0xffd, Coverage::kPart},
+        {0xfff, Coverage::kPart},
+        {0x10fd, Coverage::kPart},
+        {0x10fe, Coverage::kPart},
+        {0x1100, Coverage::kPart},
+        {0x1101, Coverage::kPart},
+        {0xffc, Coverage::kNone},
+        {0x1102, Coverage::kNone},
+        {~uint64_t{0} - 4, Coverage::kPart},
+        {~uint64_t{0} - 1, Coverage::kNone}}) {
+    std::array<uint8_t, 4> bytes = {0x55, 0x55, 0x55, 0x55};
+    EXPECT_EQ(map_.TryWrite(address, bytes), coverage) << address;
+    EXPECT_EQ(map_.TryRead(address, absl::MakeSpan(bytes)), coverage)
+        << address;
+    if (coverage != Coverage::kWhole) {
+      EXPECT_THAT(bytes, ElementsAre(0x55, 0x55, 0x55, 0x55)) << address;
+    }
+  }
+  EXPECT_THAT(handler_.values(), ElementsAre(0x55, 0x55));
+  EXPECT_EQ(map_.TryRead(0x1000, {}), Coverage::kNone);
+}
+
 TEST_F(AddressMapTest, NeighboursDoNotMerge) {
   const auto low = *map_.Claim(0x1000, 0x100, handler_);
   const auto high = *map_.Claim(0x1100, 0x100, handler_);

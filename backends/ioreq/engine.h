@@ -35,8 +35,9 @@ class Engine {
   };
 
   // Begins to serve. Both outlive the object.
-  static absl::StatusOr<std::unique_ptr<Engine>> Start(
-      Transport& transport, Dispatcher& dispatcher, const Options& options);
+  static absl::StatusOr<std::unique_ptr<Engine>> Start(Transport& transport,
+                                                       Dispatcher& dispatcher,
+                                                       const Options& options);
 
   // Stops the transport, and waits for the handlers that are running.
   ~Engine();

@@ -16,7 +16,8 @@ namespace ivshmem::ioreq {
 
 // Tells a hypervisor which accesses are to be handed to this process.
 //
-// Threading: any thread, one call at a time.
+// Threading: any thread, several at once: claims and the releases of several
+// devices.
 class RangeClaims {
  public:
   virtual ~RangeClaims() = default;
@@ -34,7 +35,8 @@ class RangeClaims {
 // slots, one for each vCPU, which waits until its slot is completed.
 //
 // Threading: Wait() from one thread at a time; Begin() and Complete() from any,
-// for one slot one at a time; Stop() from any.
+// for one slot one at a time and in turns: a slot that was begun is completed
+// before it is begun again. Stop() from any.
 class Transport {
  public:
   virtual ~Transport() = default;
