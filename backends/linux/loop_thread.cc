@@ -4,7 +4,6 @@
 #include "backends/linux/loop_thread.h"
 
 #include <pthread.h>
-#include <signal.h>  // NOLINT(modernize-deprecated-headers): sigset_t.
 
 #include <string>
 #include <utility>
@@ -12,14 +11,9 @@
 #include "absl/memory/memory.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "backends/linux/blocked_signals.h"
 
 namespace ivshmem {
-namespace {
-
-// A fault is of the thread that makes it, and cannot be anybody else's.
-constexpr int kFaults[] = {SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
-
-}  // namespace
 
 absl::StatusOr<std::unique_ptr<LoopThread>> LoopThread::Start(
     absl::string_view name) {
@@ -27,15 +21,12 @@ absl::StatusOr<std::unique_ptr<LoopThread>> LoopThread::Start(
   if (!loop.ok()) return loop.status();
   auto thread = absl::WrapUnique(new LoopThread(*std::move(loop)));
 
-  // The thread begins with the mask of who starts it.
-  sigset_t blocked;
-  sigfillset(&blocked);
-  for (const int fault : kFaults) sigdelset(&blocked, fault);
-  sigset_t before;
-  pthread_sigmask(SIG_SETMASK, &blocked, &before);
-  const int error = pthread_create(&thread->thread_, nullptr, &LoopThread::Main,
-                                   thread.get());
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  int error;
+  {
+    const BlockedSignals blocked;
+    error = pthread_create(&thread->thread_, nullptr, &LoopThread::Main,
+                           thread.get());
+  }
   if (error != 0) return absl::ErrnoToStatus(error, "new thread");
   thread->started_ = true;
   pthread_setname_np(thread->thread_, std::string(name.substr(0, 15)).c_str());
