@@ -121,6 +121,14 @@ def ivshmem_dependencies():
         },
     )
     _system_library("libsystemd", libraries = {":systemd": ["libsystemd"]})
+    _system_library(
+        "xen",
+        libraries = {
+            ":devicemodel": ["xendevicemodel"],
+            ":evtchn": ["xenevtchn"],
+            ":foreignmemory": ["xenforeignmemory"],
+        },
+    )
     _system_library("unicorn", libraries = {":unicorn": ["unicorn"]})
     _system_library(
         "libfuzzer",
