@@ -11,9 +11,10 @@ namespace ivshmem::xen {
 
 // The access that `request` asks for, whatever is in it. Xen gives a config
 // access the function's segment, bus, device and function in the upper half of
-// its address and the register in the lower: it becomes an address in the
-// windows of all segments, 256 MiB each, one after the other. A register past
-// the function's 4 KiB makes a request of unknown kind.
+// its address and the register in the lower: here it gets the address in the
+// segment's ECAM window. Those of further segments, where nobody claims
+// anything, would lie above it. A register past the function's 4 KiB makes a
+// request of unknown kind.
 ioreq::Request Decode(const ioreq_t& request);
 
 // Xen tells every server that the guest's clock was set (TIMEOFFSET), and that

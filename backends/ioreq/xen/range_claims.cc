@@ -50,8 +50,8 @@ uint64_t LastOf(Space space) {
       break;
     case Space::kPorts:
       return 0xffff;
-    case Space::kPciConfig:  // 65536 segments.
-      return (uint64_t{1} << 44) - 1;
+    case Space::kPciConfig:  // 256 buses.
+      return (uint64_t{256} << 20) - 1;
   }
   return std::numeric_limits<uint64_t>::max();
 }

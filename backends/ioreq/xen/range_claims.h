@@ -26,8 +26,8 @@ class RangeClaims : public ioreq::RangeClaims {
   RangeClaims(DeviceModel& device_model, int server);
   ~RangeClaims() override;
 
-  // Of kPciConfig at most the 256 functions of a bus at once; further segments
-  // follow the first, 256 MiB each.
+  // Of kPciConfig, which is segment 0, at most as many functions at once as a
+  // bus has, 256.
   //
   // Errors: InvalidArgument for no bytes, a range past the space's end or
   // functions that are not whole; AlreadyExists for what overlaps a range of
