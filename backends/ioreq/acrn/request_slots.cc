@@ -1,0 +1,142 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "backends/ioreq/acrn/request_slots.h"
+
+#include <atomic>
+#include <cerrno>
+#include <utility>
+
+namespace ivshmem::acrn {
+namespace {
+
+std::atomic_ref<uint32_t> State(acrn_io_request& slot) {
+  return std::atomic_ref<uint32_t>(slot.processed);
+}
+
+void CopyAnswer(const acrn_io_request& slot, acrn_io_request& request) {
+  const acrn_mmio_request& access = request.reqs.mmio_request;
+  if (access.direction != ACRN_IOREQ_DIR_READ) return;
+  const uint64_t mask = access.size >= 1 && access.size <= 8
+                            ? ~uint64_t{0} >> (64 - 8 * access.size)
+                            : 0;
+  if (request.type == ACRN_IOREQ_TYPE_MMIO) {
+    request.reqs.mmio_request.value = slot.reqs.mmio_request.value & mask;
+  } else {
+    request.reqs.pio_request.value =
+        static_cast<uint32_t>(slot.reqs.pio_request.value & mask);
+  }
+}
+
+}  // namespace
+
+RequestSlots::RequestSlots(acrn_io_request_buffer& page, int vcpus,
+                           bool polling, Host& host)
+    : page_(page), vcpus_(vcpus), polling_(polling), host_(host) {
+  for (acrn_io_request& slot : page_.req_slot) {
+    State(slot).store(ACRN_IOREQ_STATE_FREE, std::memory_order_release);
+  }
+}
+
+int RequestSlots::Insert(int vcpu, const acrn_io_request& request) noexcept {
+  if (!Has(vcpu)) return -EINVAL;
+  Slot& slot = slots_[vcpu];
+  {
+    absl::MutexLock lock(&slot.mutex);
+    if (slot.posted || slot.deferred.has_value()) return -EBUSY;
+    if (slot.abandoned) {
+      slot.deferred = request;
+      return kPending;
+    }
+    const int result = Post(vcpu, request);
+    if (result != kPending) return result;
+  }
+  host_.Upcall();
+  return kPending;
+}
+
+int RequestSlots::Post(int vcpu, const acrn_io_request& request) noexcept {
+  acrn_io_request& slot = page_.req_slot[vcpu];
+  if (State(slot).load(std::memory_order_acquire) != ACRN_IOREQ_STATE_FREE) {
+    return -EBUSY;
+  }
+  slot.type = request.type;
+  slot.completion_polling = polling_ ? 1 : 0;
+  slot.reqs = request.reqs;
+  // Before the upcall, and after all that.
+  State(slot).store(ACRN_IOREQ_STATE_PENDING, std::memory_order_release);
+  slots_[vcpu].posted = true;
+  return kPending;
+}
+
+int RequestSlots::Take(int vcpu, acrn_io_request& request) noexcept {
+  if (!Has(vcpu)) return -EINVAL;
+  Slot& slot = slots_[vcpu];
+  absl::MutexLock lock(&slot.mutex);
+  if (slot.deferred.has_value()) return kPending;
+  if (!slot.posted) return -ECANCELED;
+  acrn_io_request& shared = page_.req_slot[vcpu];
+  if (State(shared).load(std::memory_order_acquire) !=
+      ACRN_IOREQ_STATE_COMPLETE) {
+    return kPending;
+  }
+  CopyAnswer(shared, request);
+  slot.posted = false;
+  State(shared).store(ACRN_IOREQ_STATE_FREE, std::memory_order_release);
+  return 0;
+}
+
+void RequestSlots::Reset() noexcept {
+  for (int vcpu = 0; vcpu < vcpus_; ++vcpu) {
+    Slot& slot = slots_[vcpu];
+    bool waits = false;
+    {
+      absl::MutexLock lock(&slot.mutex);
+      waits = slot.posted || slot.deferred.has_value();
+      const uint32_t state =
+          State(page_.req_slot[vcpu])
+              .exchange(ACRN_IOREQ_STATE_FREE, std::memory_order_acq_rel);
+      if (slot.posted && state == ACRN_IOREQ_STATE_PROCESSING) {
+        slot.abandoned = true;
+      }
+      slot.posted = false;
+      slot.deferred.reset();
+    }
+    if (waits && !polling_) host_.Resume(vcpu);
+  }
+}
+
+uint32_t RequestSlots::state(int vcpu) const noexcept {
+  if (!Has(vcpu)) return ACRN_IOREQ_STATE_FREE;
+  return State(page_.req_slot[vcpu]).load(std::memory_order_acquire);
+}
+
+void RequestSlots::set_state(int vcpu, uint32_t state) noexcept {
+  if (!Has(vcpu)) return;
+  State(page_.req_slot[vcpu]).store(state, std::memory_order_release);
+}
+
+void RequestSlots::RequestFinished(int slot) noexcept {
+  if (Has(slot)) host_.Resume(slot);
+}
+
+void RequestSlots::SlotReleased(int vcpu) noexcept {
+  if (!Has(vcpu)) return;
+  Slot& slot = slots_[vcpu];
+  bool posted = false;
+  {
+    absl::MutexLock lock(&slot.mutex);
+    slot.abandoned = false;
+    if (!slot.deferred.has_value()) return;
+    const auto request = *std::exchange(slot.deferred, std::nullopt);
+    posted = Post(vcpu, request) == kPending;
+  }
+  if (posted) {
+    host_.Upcall();
+  } else if (!polling_) {
+    // Somebody else has put a state there. The vCPU learns it from Take().
+    host_.Resume(vcpu);
+  }
+}
+
+}  // namespace ivshmem::acrn
