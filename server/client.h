@@ -34,6 +34,7 @@ class Client {
   enum class Turn : uint8_t {
     kIdle,     // It knows everything.
     kReady,    // It waits for its turn.
+    kFilled,   // Its socket's buffer was filled a moment ago.
     kFull,     // It waits for room in its socket's buffer.
     kPressed,  // It waits for the kernel to allow more descriptors under way.
   };
@@ -72,7 +73,10 @@ class Client {
   bool in_queue() const {
     return turn_ == Turn::kReady || turn_ == Turn::kPressed;
   }
-  bool waits() const { return turn_ == Turn::kFull || turn_ == Turn::kPressed; }
+  bool waits() const {
+    return turn_ == Turn::kFilled || turn_ == Turn::kFull ||
+           turn_ == Turn::kPressed;
+  }
   void set_turn(Turn turn);
 
   const unix_socket::Credentials& who() const { return who_; }

@@ -37,6 +37,14 @@ constexpr absl::Duration kReadersPatience = absl::Milliseconds(25);
 // with the server are waited for all the time, those who read slowly are not.
 constexpr absl::Duration kPatiencePerMessage = absl::Microseconds(3);
 
+// After so long a reader whose buffer was filled has probably read much of it,
+// and is sent more: to tell the server of room each time would cost it a tenth
+// of what reading does. Who has read less than so many messages by then is
+// waited for; and so are all but a few.
+constexpr absl::Duration kRefillAfter = absl::Microseconds(100);
+constexpr uint64_t kWorthATurn = 16;
+constexpr size_t kMostFilled = 2;
+
 // However many go on, one that is not yet begun has its turn so often. (Counted
 // in turns, that would begin more than come to their end, the more there is to
 // tell each.)
@@ -108,8 +116,22 @@ void Delivery::SetRound() {
     const absl::Time now = MonotonicNow();
     if (!idle_since_.has_value()) idle_since_ = now;
     delay = *idle_since_ + patience_ - now;
+    if (!filled_.empty()) delay = std::min(delay, refill_ - now);
   }
   round_->Set(delay);
+}
+
+void Delivery::Refill() {
+  for (const PeerId peer : filled_) {
+    const auto it = clients_.find(peer);
+    if (it == clients_.end() || it->second->turn() != Client::Turn::kFilled) {
+      continue;  // It left; another may have its id.
+    }
+    readers_.erase(peer);
+    it->second->set_turn(Client::Turn::kReady);
+    going_on_.push_back(peer);
+  }
+  filled_.clear();
 }
 
 std::deque<PeerId>* Delivery::NextQueue() {
@@ -129,6 +151,7 @@ void Delivery::Round() {
     idle_since_.reset();
     if (patience_ <= absl::ZeroDuration()) StopWaiting();
   }
+  if (!filled_.empty() && MonotonicNow() >= refill_) Refill();
   int refusals = 0;
   int batches = 0;
   while (batches < kBatchesPerRound) {
@@ -144,14 +167,15 @@ void Delivery::Round() {
       break;
     }
   }
-  round_set_ = !ready_.empty() || !going_on_.empty();
-  if (refusals == kMostRefusals) {
+  round_set_ = refusals == kMostRefusals;
+  if (round_set_) {
     round_->Set(retry_delay_);
     retry_delay_ = std::min(2 * retry_delay_, kRetryMost);
-  } else if (round_set_) {
+  } else if (!ready_.empty() || !going_on_.empty()) {
     SetRound();
   } else {
     pressed_since_.reset();  // If any waited for the kernel, they have gone.
+    if (!filled_.empty()) round_->Set(refill_ - MonotonicNow());
   }
   owner_.after_round();
 }
@@ -193,8 +217,7 @@ bool Delivery::TakeTurn(PeerId peer, Client& client, int& batches) {
       break;
     case Client::Sent::kFull:
       ++counts_.full_buffers;
-      client.set_turn(Client::Turn::kFull);
-      if (!slow_.contains(peer)) readers_.insert(peer);
+      OnFull(peer, client, counts_.messages - before);
       break;
     case Client::Sent::kGone:
       owner_.gone(peer, client.Read().value_or(Departure::kBroken));
@@ -205,6 +228,18 @@ bool Delivery::TakeTurn(PeerId peer, Client& client, int& batches) {
       break;
   }
   return true;
+}
+
+void Delivery::OnFull(PeerId peer, Client& client, uint64_t sent) {
+  const bool reader = !slow_.contains(peer);
+  if (reader) readers_.insert(peer);
+  if (!reader || sent < kWorthATurn || filled_.size() >= kMostFilled) {
+    client.set_turn(Client::Turn::kFull);
+    return;
+  }
+  client.set_turn(Client::Turn::kFilled);
+  if (filled_.empty()) refill_ = MonotonicNow() + kRefillAfter;
+  filled_.push_back(peer);
 }
 
 int Delivery::HandleOf(const protocol::Outgoing& outgoing) const {

@@ -9,6 +9,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/functional/any_invocable.h"
@@ -72,6 +73,8 @@ class Delivery {
   void MakeReady(PeerId peer, Client& client);
   void SetRound();
   void Round();
+  // Those whose buffers were filled go on.
+  void Refill();
   // Nobody waits for the readers any more.
   void StopWaiting();
   // Whose turn is next; null when nobody's is now.
@@ -79,6 +82,8 @@ class Delivery {
   // Counts in `batches` what was sent. Returns false if the kernel refuses
   // descriptors.
   bool TakeTurn(PeerId peer, Client& client, int& batches);
+  // The buffer of `client`, which was `sent` so many messages, is full.
+  void OnFull(PeerId peer, Client& client, uint64_t sent);
   int HandleOf(const protocol::Outgoing& outgoing) const;
 
   Clients& clients_;
@@ -90,8 +95,11 @@ class Delivery {
   std::deque<PeerId> ready_;
   // The same; their buffers were full and have room again.
   std::deque<PeerId> going_on_;
-  // Clients whose turn is kFull: those for whom others wait, and those for whom
-  // they have waited in vain (and until these know everything).
+  // Clients whose turn is kFilled, and some who left; and when it is over.
+  std::vector<PeerId> filled_;
+  absl::Time refill_;
+  // Clients whose turn is kFull or kFilled: those for whom others wait, and
+  // those for whom they have waited in vain (and until these know everything).
   absl::flat_hash_set<PeerId> readers_;
   absl::flat_hash_set<PeerId> slow_;
   size_t most_readers_;  // Before others are begun.
