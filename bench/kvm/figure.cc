@@ -131,7 +131,7 @@ absl::StatusOr<absl::Duration> RunSlice(Contender& contender,
     if (!status.ok()) return status;
     rung = count;
   }
-  const absl::StatusOr<absl::Duration> took = contender.gate().Finish();
+  absl::StatusOr<absl::Duration> took = contender.gate().Finish();
   if (!took.ok()) return took;
   rung += Take(contender.ring_fd());
   auto status = Expect("rings", uint64_t{count} * figure.rings, rung);

@@ -52,7 +52,6 @@ double MedianOf(const std::vector<Visit>& visits, Value value) {
 }  // namespace
 
 absl::StatusOr<Visit> MeasureVisit(Contender& contender, int vectors) {
-  Visit visit;
   const auto add =
       Watch(contender, [&] { return contender.AddVectors(vectors); });
   if (!add.ok()) return add.status();
