@@ -31,7 +31,8 @@ struct Figure {
 
 extern const std::array<Figure, 7> kFigures;
 
-// How many operations take some ten milliseconds.
+// How many operations take some milliseconds: the machine drifts, so that many
+// short slices tell more than a few long ones.
 uint32_t SliceOf(const Figure& figure);
 
 // One slice: the guest of `contender` does `count` of the figure's operations.
