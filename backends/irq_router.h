@@ -4,6 +4,7 @@
 #ifndef IVSHMEM_BACKENDS_IRQ_ROUTER_H_
 #define IVSHMEM_BACKENDS_IRQ_ROUTER_H_
 
+#include <cstdint>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -20,7 +21,17 @@ namespace ivshmem {
 // Threading: any thread, one call at a time for each device.
 class IrqRouter {
  public:
+  // What becomes of a signal whose message was sent.
+  enum class Signals : uint8_t {
+    kTaken,  // Nobody else sees it (KVM).
+    // It stays in the event as well (ACRN), for whoever reads it: he is to
+    // drop it (Notifier::DropSignals()).
+    kLeft,
+  };
+
   virtual ~IrqRouter() = default;
+
+  virtual Signals signals() const { return Signals::kTaken; }
 
   // A signal of `event` sends `message` until the registration goes. A signal
   // that the event already holds is sent at once, and may stay in the event as

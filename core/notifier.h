@@ -55,6 +55,12 @@ class Notifier {
   // One caller at a time; neither blocks.
   virtual void HoldSignals() noexcept {}
   virtual void ReleaseSignals(bool sent) noexcept { static_cast<void>(sent); }
+
+  // For a hypervisor that leaves in the event what it has sent. With `drop` the
+  // signals that the event holds are forgotten, and those that come later are
+  // taken by whoever reads it, who does nothing for them; without, those that
+  // come later count again. Between HoldSignals() and ReleaseSignals().
+  virtual void DropSignals(bool drop) noexcept { static_cast<void>(drop); }
 };
 
 }  // namespace ivshmem

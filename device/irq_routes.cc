@@ -17,12 +17,34 @@ std::shared_ptr<Notifier> IrqRoutes::Own(int vector) const {
   return device_.peers().Find({*id, static_cast<Vector>(vector)});
 }
 
+IrqRoutes::~IrqRoutes() {
+  for (Route& route : routes_) {
+    if (route.notifier != nullptr) Remove(route);
+  }
+}
+
+void IrqRoutes::Remove(Route& route) {
+  const bool left = router_.signals() == IrqRouter::Signals::kLeft;
+  if (left) {
+    route.notifier->HoldSignals();
+    // What is there was sent. A signal that comes before the route goes is sent
+    // and stays: rather twice than never.
+    route.notifier->DropSignals(true);
+  }
+  route.registration = nullptr;  // Before its event.
+  if (left) {
+    route.notifier->DropSignals(false);
+    route.notifier->ReleaseSignals(/*sent=*/false);
+  }
+  route = {};
+}
+
 void IrqRoutes::TakeDown() {
   for (int vector = 0; vector < msix_.vectors(); ++vector) {
     Route& route = routes_[vector];
     if (route.notifier == nullptr) continue;
     if (msix_.Route(vector) != route.message || Own(vector) != route.notifier) {
-      route = {};
+      Remove(route);
     }
   }
 }
@@ -44,9 +66,11 @@ void IrqRoutes::Add() {
   for (auto& [vector, route] : wanted) route.notifier->HoldSignals();
   std::vector<absl::StatusOr<RegistrationPtr>> bound =
       router_.BindAll(requests);
+  const bool left = router_.signals() == IrqRouter::Signals::kLeft;
   bool told = false;  // One event tells of all that failed at once.
   for (size_t i = 0; i < bound.size(); ++i) {
     auto& [vector, route] = wanted[i];
+    if (bound[i].ok() && left) route.notifier->DropSignals(true);
     route.notifier->ReleaseSignals(/*sent=*/bound[i].ok());
     if (bound[i].ok()) {
       route.registration = *std::move(bound[i]);

@@ -31,6 +31,9 @@ class IrqRoutes {
         router_(router),
         events_(events),
         routes_(msix.vectors()) {}
+  ~IrqRoutes();
+  IrqRoutes(const IrqRoutes&) = delete;
+  IrqRoutes& operator=(const IrqRoutes&) = delete;
 
   // Takes down the routes that should not be, or lead elsewhere.
   void TakeDown();
@@ -45,6 +48,8 @@ class IrqRoutes {
     pci::MsiMessage message;
     RegistrationPtr registration;
   };
+
+  void Remove(Route& route);
 
   // The notifier of the device's own vector; null when nobody gave it one.
   std::shared_ptr<Notifier> Own(int vector) const;

@@ -80,7 +80,7 @@ bool EventFd::Drain() noexcept {
   // Each side says what it is about to do and then looks at the other: one of
   // them at least sees the other (all of it is seq_cst).
   ++takers_;
-  const bool taken = !held_ && Take();
+  const bool taken = !held_ && Take() && !dropped_;
   --takers_;
   return taken;
 }
@@ -93,6 +93,11 @@ void EventFd::HoldSignals() noexcept {
 void EventFd::ReleaseSignals(bool sent) noexcept {
   if (sent) Take();
   held_ = false;
+}
+
+void EventFd::DropSignals(bool drop) noexcept {
+  if (drop) Take();
+  dropped_ = drop;
 }
 
 bool EventFd::Take() noexcept {

@@ -38,12 +38,14 @@ class EventFd : public Notifier {
 
   // Takes all signals at once, as a peer's interrupt: returns whether there
   // were any. Does not wait, even if a peer has cleared O_NONBLOCK. While
-  // signals are held there are none, though the descriptor is readable.
+  // signals are held there are none, though the descriptor is readable; while
+  // they are dropped they are taken, and there are none.
   // (Of an eventfd that its maker made a semaphore: one at a time.)
   bool Drain() noexcept;
 
   void HoldSignals() noexcept override;
   void ReleaseSignals(bool sent) noexcept override;
+  void DropSignals(bool drop) noexcept override;
 
  private:
   explicit EventFd(UniqueFd fd) : fd_(std::move(fd)) {}
@@ -52,7 +54,8 @@ class EventFd : public Notifier {
 
   const UniqueFd fd_;
   std::atomic<bool> held_{false};
-  std::atomic<int> takers_{0};  // Threads in Drain().
+  std::atomic<bool> dropped_{false};  // Changes only while held.
+  std::atomic<int> takers_{0};        // Threads in Drain().
 };
 
 }  // namespace ivshmem

@@ -21,6 +21,9 @@ class IrqfdRouter : public IrqRouter {
  public:
   explicit IrqfdRouter(Hsm& hsm) : hsm_(hsm) {}
 
+  // The kernel sends for each signal, and takes none.
+  Signals signals() const override { return Signals::kLeft; }
+
   // An eventfd has one message at a time. Errors: FailedPrecondition for one
   // that is bound in this VM already; else the kernel's.
   absl::StatusOr<RegistrationPtr> Bind(EventHandle event,
