@@ -132,9 +132,11 @@ int Libraries::MapRange(int server, uint32_t type, uint64_t first,
         handles_->model, handles_->domain, server, sbdf.segment, sbdf.bus,
         sbdf.device, sbdf.function));
   }
-  const int is_memory = type == XEN_DMOP_IO_RANGE_MEMORY ? 1 : 0;
+  const bool is_memory = type == XEN_DMOP_IO_RANGE_MEMORY;
+  if (!is_memory && type != XEN_DMOP_IO_RANGE_PORT) return -EINVAL;
   return Result(xendevicemodel_map_io_range_to_ioreq_server(
-      handles_->model, handles_->domain, server, is_memory, first, last));
+      handles_->model, handles_->domain, server, is_memory ? 1 : 0, first,
+      last));
 }
 
 int Libraries::UnmapRange(int server, uint32_t type, uint64_t first,
@@ -146,9 +148,11 @@ int Libraries::UnmapRange(int server, uint32_t type, uint64_t first,
         handles_->model, handles_->domain, server, sbdf.segment, sbdf.bus,
         sbdf.device, sbdf.function));
   }
-  const int is_memory = type == XEN_DMOP_IO_RANGE_MEMORY ? 1 : 0;
+  const bool is_memory = type == XEN_DMOP_IO_RANGE_MEMORY;
+  if (!is_memory && type != XEN_DMOP_IO_RANGE_PORT) return -EINVAL;
   return Result(xendevicemodel_unmap_io_range_from_ioreq_server(
-      handles_->model, handles_->domain, server, is_memory, first, last));
+      handles_->model, handles_->domain, server, is_memory ? 1 : 0, first,
+      last));
 }
 
 int Libraries::InjectMsi(uint64_t address, uint32_t data) noexcept {

@@ -74,11 +74,15 @@ std::vector<std::string> RecordingHypervisor::complaints() {
 void RecordingHypervisor::Send(int vcpu, const ioreq_t& request) {
   ioreq_t& shared = page_->requests[vcpu];
   ioreq_t sent = request;
-  sent.state = STATE_IOREQ_NONE;
-  sent.vp_eport = shared.vp_eport;
-  shared = sent;
-  const uint8_t flags = Flags(shared).load(std::memory_order_relaxed);
-  Flags(shared).store(flags | STATE_IOREQ_READY, std::memory_order_release);
+  sent.state = STATE_IOREQ_READY;
+  const uint8_t flags = Flags(sent).load(std::memory_order_relaxed);
+  // The state last; others look at it all the time.
+  shared.addr = request.addr;
+  shared.data = request.data;
+  shared.count = request.count;
+  shared.size = request.size;
+  shared.type = request.type;
+  Flags(shared).store(flags, std::memory_order_release);
   absl::MutexLock lock(&mutex_);
   for (const auto& [port, channel] : channels_) {
     if (channel.vcpu == vcpu) return RaiseLocked(port);
