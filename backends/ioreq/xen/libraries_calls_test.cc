@@ -159,7 +159,7 @@ int xenforeignmemory_close(xenforeignmemory_handle* handle) {
 }
 xenforeignmemory_resource_handle* xenforeignmemory_map_resource(
     xenforeignmemory_handle* handle, domid_t domain, unsigned int type,
-    unsigned int id, unsigned long frame, unsigned long count, void** address,
+    unsigned int id, uint64_t frame, uint64_t count, void** address,
     int protection, int flags) {
   EXPECT_TRUE(IsMemory(handle));
   EXPECT_EQ(*address, nullptr);
@@ -236,7 +236,6 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 
 class XenLibrariesCallsTest : public ::testing::Test {
  protected:

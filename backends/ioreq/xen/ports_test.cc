@@ -20,11 +20,9 @@
 namespace ivshmem::xen {
 namespace {
 
-using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using ::testing::Not;
 
 constexpr int kFirst = RecordingHypervisor::kLocalPort;
 

@@ -97,7 +97,10 @@ class RangeClaims::Server {
   absl::Status Map(const std::vector<Range>& ranges)
       ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
-    std::erase_if(stuck_, [this](const Range& range) { return Remove(range); });
+    std::erase_if(stuck_, [this](const Range& range)
+                              ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+                                return Remove(range);
+                              });
     for (size_t i = 0; i < ranges.size(); ++i) {
       const Range& range = ranges[i];
       const int result =

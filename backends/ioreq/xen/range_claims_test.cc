@@ -23,7 +23,6 @@ namespace ivshmem::xen {
 namespace {
 
 using ioreq::Space;
-using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
