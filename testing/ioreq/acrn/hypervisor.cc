@@ -88,7 +88,11 @@ bool MayChange(const acrn_io_request& asked, size_t offset) {
       (offset < 4 || (offset >= kBus && offset < kConfigEnd))) {
     return true;
   }
-  if (At<uint32_t>(asked, kDirection) == ACRN_IOREQ_DIR_WRITE) return false;
+  // Of a type that nobody knows, nobody knows the direction.
+  if (asked.type <= ACRN_IOREQ_TYPE_PCICFG &&
+      At<uint32_t>(asked, kDirection) == ACRN_IOREQ_DIR_WRITE) {
+    return false;
+  }
   const bool narrow = asked.type == ACRN_IOREQ_TYPE_PORTIO ||
                       asked.type == ACRN_IOREQ_TYPE_PCICFG;
   return offset >= kValue && offset < kValue + (narrow ? 4 : 8);

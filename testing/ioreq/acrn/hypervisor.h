@@ -32,9 +32,9 @@ class Hypervisor {
   // one, in time. The rules:
   //  - the slot was FREE before, with what it held when it became so;
   //  - its state goes PENDING, PROCESSING, COMPLETE, never back;
-  //  - nobody changes anything in it but the value of what is not a write, the
-  //    kernel's flag and the state (and the kernel what is for ports 0xCF8 and
-  //    0xCFC to 0xCFF);
+  //  - nobody changes anything in it but the value of what is not known to be a
+  //    write, the kernel's flag and the state (and the kernel what is for ports
+  //    0xCF8 and 0xCFC to 0xCFF);
   //  - who waits is told exactly once, after COMPLETE; who polls never.
   bool Access(int vcpu, acrn_io_request& request, bool polling);
 
