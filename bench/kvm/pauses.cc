@@ -39,6 +39,24 @@ absl::StatusOr<Pause> Watch(
                    static_cast<double>(gate.mailbox().longest) / khz)};
 }
 
+// The kernel rings the last vector of kManyPeer if it is `there`, and those
+// before were bound before.
+absl::Status CheckLastVector(Contender& contender, int vectors, bool there) {
+  const uint64_t exits_before = contender.exits();
+  contender.gate().Start(
+      {.operation = kBenchWrite,
+       .address = kDoorbell,
+       .value = RingValue(kManyPeer) + static_cast<uint32_t>(vectors - 1),
+       .count = 1});
+  const auto took = contender.gate().Finish();
+  if (!took.ok()) return took.status();
+  const uint64_t exits = contender.exits() - exits_before;
+  if (exits == (there ? 0 : 1)) return absl::OkStatus();
+  return absl::InternalError(absl::StrFormat(
+      "%d vectors of a peer that %s: a ring of the last made %d exits", vectors,
+      there ? "is there" : "has gone", exits));
+}
+
 // In microseconds.
 template <typename Value>
 double MedianOf(const std::vector<Visit>& visits, Value value) {
@@ -55,9 +73,13 @@ absl::StatusOr<Visit> MeasureVisit(Contender& contender, int vectors) {
   const auto add =
       Watch(contender, [&] { return contender.AddVectors(vectors); });
   if (!add.ok()) return add.status();
+  absl::Status status = CheckLastVector(contender, vectors, /*there=*/true);
+  if (!status.ok()) return status;
   const auto remove =
       Watch(contender, [&] { return contender.RemoveVectors(); });
   if (!remove.ok()) return remove.status();
+  status = CheckLastVector(contender, vectors, /*there=*/false);
+  if (!status.ok()) return status;
   const auto idle = Watch(contender, [&]() -> absl::StatusOr<absl::Duration> {
     absl::SleepFor(add->took);
     return add->took;
