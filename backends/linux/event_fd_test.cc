@@ -222,6 +222,26 @@ TEST_F(EventFdTest, SentSignalsAreForgotten) {
   EXPECT_TRUE(event_->Drain());
 }
 
+// Dropped signals, those that are there and those that come, are taken and are
+// none; afterwards those that come count again.
+TEST_F(EventFdTest, DroppedSignalsAreNone) {
+  event_->Signal();
+  event_->HoldSignals();
+  event_->DropSignals(true);
+  event_->ReleaseSignals(/*sent=*/false);
+  EXPECT_EQ(TakeCount(event_->fd()), 0u) << "what was there";
+  event_->Signal();
+  EXPECT_FALSE(event_->Drain());
+  EXPECT_EQ(TakeCount(event_->fd()), 0u) << "taken";
+  event_->HoldSignals();
+  event_->Signal();
+  event_->DropSignals(false);
+  event_->ReleaseSignals(/*sent=*/false);
+  EXPECT_TRUE(event_->Drain()) << "came before, and stayed";
+  event_->Signal();
+  EXPECT_TRUE(event_->Drain());
+}
+
 // A thread that was about to take signals when they were held has taken them
 // before that, or leaves them.
 TEST_F(EventFdTest, HoldsAgainstATaker) {
