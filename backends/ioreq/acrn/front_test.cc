@@ -221,26 +221,43 @@ TEST_F(FrontTest, ResetWhileTheDeviceModelIsAtWork) {
   acrn_io_request request = MmioRead(0x5000, 4);
   EXPECT_EQ(front_.Emulate(0, request), Front::kPending);
   slots_.Reset();
+  EXPECT_EQ(host_.resumed, std::vector<int>{0});
+  EXPECT_EQ(front_.PostWork(0, request), -ECANCELED);
   acrn_io_request next = MmioWrite(0x6000, 4, 7);
   EXPECT_EQ(front_.Emulate(0, next), Front::kPending);
   EXPECT_EQ(front_.Emulate(0, next), -EBUSY);
-  EXPECT_EQ(slots_.state(0), uint32_t{ACRN_IOREQ_STATE_FREE});
   EXPECT_EQ(slot(0).reqs.mmio_request.address, 0x5000u);
   EXPECT_EQ(front_.PostWork(0, next), Front::kPending);
-  host_.resumed.clear();
   Answer(0, 1);
-  EXPECT_TRUE(host_.resumed.empty());
+  EXPECT_EQ(host_.resumed, (std::vector<int>{0, 0}));
+  EXPECT_EQ(front_.PostWork(0, next), Front::kPending);
+  EXPECT_EQ(host_.upcalls, 2);
   EXPECT_EQ(slots_.state(0), uint32_t{ACRN_IOREQ_STATE_PROCESSING});
   EXPECT_EQ(slot(0).reqs.mmio_request.address, 0x6000u);
   EXPECT_EQ(slot(0).reqs.mmio_request.value, 7u);
   EXPECT_EQ(front_.PostWork(0, next), Front::kPending);
   Answer(0, 2);
-  EXPECT_EQ(host_.resumed, std::vector<int>{0});
   EXPECT_EQ(front_.PostWork(0, next), 0);
+  EXPECT_EQ(slots_.state(0), uint32_t{ACRN_IOREQ_STATE_FREE});
 }
 
-// The same, and another reset before the answer: the request that waited is
-// gone, too.
+// The answer has come before the next request: that is put there at once.
+TEST_F(FrontTest, ResetAndAnAnswer) {
+  host_.on_upcall = [&] { kernel_.Upcall(); };
+  acrn_io_request request = MmioRead(0x5000, 4);
+  EXPECT_EQ(front_.Emulate(0, request), Front::kPending);
+  slots_.Reset();
+  Answer(0, 1);
+  EXPECT_EQ(front_.PostWork(0, request), -ECANCELED);
+  EXPECT_EQ(front_.Emulate(0, request), Front::kPending);
+  EXPECT_EQ(slots_.state(0), uint32_t{ACRN_IOREQ_STATE_PROCESSING});
+  Answer(0, 2);
+  EXPECT_EQ(front_.PostWork(0, request), 0);
+  EXPECT_EQ(request.reqs.mmio_request.value, 2u);
+}
+
+// Another reset before the answer: the request that waited is gone, too. A
+// reset after it: the slot is FREE.
 TEST_F(FrontTest, ResetTwice) {
   host_.on_upcall = [&] { kernel_.Upcall(); };
   acrn_io_request request = MmioRead(0x5000, 4);
@@ -251,9 +268,12 @@ TEST_F(FrontTest, ResetTwice) {
   slots_.Reset();
   EXPECT_EQ(host_.resumed, std::vector<int>{0});
   EXPECT_EQ(front_.PostWork(0, request), -ECANCELED);
+  EXPECT_EQ(slots_.state(0), uint32_t{ACRN_IOREQ_STATE_PROCESSING});
   Answer(0, 1);
+  slots_.Reset();
   EXPECT_EQ(slots_.state(0), uint32_t{ACRN_IOREQ_STATE_FREE});
   EXPECT_EQ(front_.Emulate(0, request), Front::kPending);
+  EXPECT_EQ(host_.upcalls, 2);
   EXPECT_EQ(slots_.state(0), uint32_t{ACRN_IOREQ_STATE_PROCESSING});
 }
 
@@ -267,17 +287,6 @@ TEST_F(FrontTest, ASlotThatIsNotFree) {
   slots_.set_state(4, ACRN_IOREQ_STATE_PENDING);
   EXPECT_EQ(slots_.state(4), uint32_t{ACRN_IOREQ_STATE_FREE});
   EXPECT_EQ(slot(4).processed, uint32_t{ACRN_IOREQ_STATE_FREE});
-
-  // The same for a request that waited for its slot.
-  host_.on_upcall = [&] { kernel_.Upcall(); };
-  EXPECT_EQ(front_.Emulate(1, request), Front::kPending);
-  slots_.Reset();
-  EXPECT_EQ(front_.Emulate(1, request), Front::kPending);
-  slots_.set_state(1, 77);
-  host_.resumed.clear();
-  Answer(1, 1);
-  EXPECT_EQ(host_.resumed, std::vector<int>{1});
-  EXPECT_EQ(front_.PostWork(1, request), -ECANCELED);
 }
 
 }  // namespace

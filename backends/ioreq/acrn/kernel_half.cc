@@ -48,11 +48,13 @@ bool KernelHalf::Upcall() noexcept {
 
 KernelHalf::Owner KernelHalf::TakeOver(int index) noexcept {
   acrn_io_request& slot = page_.req_slot[index];
-  if (State(slot).load(std::memory_order_acquire) != ACRN_IOREQ_STATE_PENDING) {
+  const uint32_t state = State(slot).load(std::memory_order_acquire);
+  // What was taken back is nobody's to answer any more.
+  if (state != ACRN_IOREQ_STATE_PROCESSING) pending_.fetch_and(~Bit(index));
+  // A client's answer to one that was taken back is still to come.
+  if (state != ACRN_IOREQ_STATE_PENDING || (answering_ & Bit(index)) != 0) {
     return Owner::kOthers;
   }
-  // Somebody is still at work on one that was taken back.
-  if (((pending() | answering_) & Bit(index)) != 0) return Owner::kOthers;
 
   acrn_io_request request = slot;
   Owner owner = Owner::kOthers;
@@ -92,6 +94,8 @@ void KernelHalf::End(int index, Owner owner) noexcept {
     outcome = Complete(index);
   }
   Tell(index, outcome);
+  // What has been put there meanwhile.
+  if (outcome == Outcome::kTakenBack) Upcall();
 }
 
 bool KernelHalf::Finish(int slot) noexcept {
@@ -104,7 +108,7 @@ bool KernelHalf::Finish(int slot) noexcept {
     pending_.fetch_and(~Bit(slot));
   }
   Tell(slot, outcome);
-  return true;
+  return outcome != Outcome::kTakenBack;
 }
 
 KernelHalf::Outcome KernelHalf::Complete(int index) noexcept {
@@ -115,16 +119,13 @@ KernelHalf::Outcome KernelHalf::Complete(int index) noexcept {
   if (!State(slot).compare_exchange_strong(expected, ACRN_IOREQ_STATE_COMPLETE,
                                            std::memory_order_release,
                                            std::memory_order_relaxed)) {
-    return Outcome::kReleased;
+    return Outcome::kTakenBack;
   }
   return polled ? Outcome::kPolled : Outcome::kFinished;
 }
 
 void KernelHalf::Tell(int slot, Outcome outcome) noexcept {
   if (outcome == Outcome::kFinished) hypervisor_.RequestFinished(slot);
-  if (outcome != Outcome::kReleased) return;
-  hypervisor_.SlotReleased(slot);
-  Upcall();  // What has been put there meanwhile.
 }
 
 void KernelHalf::Clear() noexcept {

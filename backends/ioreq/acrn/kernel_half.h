@@ -21,11 +21,11 @@ namespace ivshmem::acrn {
 // ends in one process (LocalHsm).
 //
 // A slot's state, `processed`, goes FREE → PENDING (hypervisor) → PROCESSING
-// (here) → COMPLETE (here) → FREE (hypervisor). The hypervisor may also take a
-// request back at any time, by FREE: the device model's answer then completes
-// nothing, not even a request that is there by then, which waits for its turn.
-// But its value is written to the slot: a hypervisor that wants no write
-// falsified fills the slot only after SlotReleased().
+// (here) → COMPLETE (here) → FREE (hypervisor). A request that the hypervisor
+// takes back, by FREE, is over. But the device model may be at work on it, and
+// its answer, when it comes, is taken for that of whatever is PROCESSING by
+// then, as in Linux: who takes back what is PROCESSING puts nothing into that
+// slot before the device model has ended (RequestSlots does neither).
 //
 // Threading: any thread, several at once. What is given to the constructor is
 // called outside of locks, where nothing else is said, and may call back.
@@ -38,10 +38,6 @@ class KernelHalf {
 
     // The slot's request is COMPLETE, and the hypervisor does not poll for it.
     virtual void RequestFinished(int slot) noexcept = 0;
-
-    // The request that the hypervisor took out of the slot while it was
-    // PROCESSING has been answered: nobody writes to the slot any more.
-    virtual void SlotReleased(int slot) noexcept = 0;
   };
 
   // Who answers requests in the kernel: an ioeventfd, say. What it covers, no
@@ -76,7 +72,7 @@ class KernelHalf {
   uint32_t pending() const noexcept { return pending_.load(); }
 
   // The device model has answered the request of `slot`: its value is there.
-  // Returns false, and does nothing, if it has none there.
+  // Returns false, and does nothing, if it has none there (any more).
   bool Finish(int slot) noexcept ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Completes all requests that the device model has or would get, as it does
@@ -85,7 +81,7 @@ class KernelHalf {
   void Clear() noexcept ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
-  enum class Outcome : uint8_t { kNone, kFinished, kPolled, kReleased };
+  enum class Outcome : uint8_t { kNone, kFinished, kPolled, kTakenBack };
   // Whose a slot is after the look at it.
   enum class Owner : uint8_t { kOthers, kClient, kNobody };
 

@@ -44,7 +44,7 @@ int RequestSlots::Insert(int vcpu, const acrn_io_request& request) noexcept {
   {
     absl::MutexLock lock(&slot.mutex);
     if (slot.posted || slot.deferred.has_value()) return -EBUSY;
-    if (slot.abandoned) {
+    if (!Reclaim(vcpu)) {
       slot.deferred = request;
       return kPending;
     }
@@ -53,6 +53,19 @@ int RequestSlots::Insert(int vcpu, const acrn_io_request& request) noexcept {
   }
   host_.Upcall();
   return kPending;
+}
+
+bool RequestSlots::Reclaim(int vcpu) noexcept {
+  Slot& slot = slots_[vcpu];
+  if (!slot.abandoned) return true;
+  acrn_io_request& shared = page_.req_slot[vcpu];
+  if (State(shared).load(std::memory_order_acquire) ==
+      ACRN_IOREQ_STATE_PROCESSING) {
+    return false;
+  }
+  State(shared).store(ACRN_IOREQ_STATE_FREE, std::memory_order_release);
+  slot.abandoned = false;
+  return true;
 }
 
 int RequestSlots::Post(int vcpu, const acrn_io_request& request) noexcept {
@@ -72,8 +85,21 @@ int RequestSlots::Post(int vcpu, const acrn_io_request& request) noexcept {
 int RequestSlots::Take(int vcpu, acrn_io_request& request) noexcept {
   if (!Has(vcpu)) return -EINVAL;
   Slot& slot = slots_[vcpu];
-  absl::MutexLock lock(&slot.mutex);
-  if (slot.deferred.has_value()) return kPending;
+  {
+    absl::MutexLock lock(&slot.mutex);
+    if (!slot.deferred.has_value()) return TakePosted(vcpu, request);
+    if (!Reclaim(vcpu)) return kPending;
+    const auto deferred = *std::exchange(slot.deferred, std::nullopt);
+    // On the vCPU's own thread, as Insert(): nobody else ever fills a slot.
+    const int result = Post(vcpu, deferred);
+    if (result != kPending) return result;
+  }
+  host_.Upcall();
+  return kPending;
+}
+
+int RequestSlots::TakePosted(int vcpu, acrn_io_request& request) noexcept {
+  Slot& slot = slots_[vcpu];
   if (!slot.posted) return -ECANCELED;
   acrn_io_request& shared = page_.req_slot[vcpu];
   if (State(shared).load(std::memory_order_acquire) !=
@@ -93,17 +119,25 @@ void RequestSlots::Reset() noexcept {
     {
       absl::MutexLock lock(&slot.mutex);
       waits = slot.posted || slot.deferred.has_value();
-      const uint32_t state =
-          State(page_.req_slot[vcpu])
-              .exchange(ACRN_IOREQ_STATE_FREE, std::memory_order_acq_rel);
-      if (slot.posted && state == ACRN_IOREQ_STATE_PROCESSING) {
-        slot.abandoned = true;
-      }
+      slot.abandoned = (slot.abandoned || slot.posted) && !TakeBack(vcpu);
+      if (!waits && !slot.abandoned) set_state(vcpu, ACRN_IOREQ_STATE_FREE);
       slot.posted = false;
       slot.deferred.reset();
     }
     if (waits && !polling_) host_.Resume(vcpu);
   }
+}
+
+bool RequestSlots::TakeBack(int vcpu) noexcept {
+  const auto state = State(page_.req_slot[vcpu]);
+  uint32_t seen = state.load(std::memory_order_acquire);
+  while (seen != ACRN_IOREQ_STATE_PROCESSING) {
+    if (state.compare_exchange_weak(seen, ACRN_IOREQ_STATE_FREE,
+                                    std::memory_order_acq_rel)) {
+      return true;
+    }
+  }
+  return false;
 }
 
 uint32_t RequestSlots::state(int vcpu) const noexcept {
@@ -118,25 +152,6 @@ void RequestSlots::set_state(int vcpu, uint32_t state) noexcept {
 
 void RequestSlots::RequestFinished(int slot) noexcept {
   if (Has(slot)) host_.Resume(slot);
-}
-
-void RequestSlots::SlotReleased(int vcpu) noexcept {
-  if (!Has(vcpu)) return;
-  Slot& slot = slots_[vcpu];
-  bool posted = false;
-  {
-    absl::MutexLock lock(&slot.mutex);
-    slot.abandoned = false;
-    if (!slot.deferred.has_value()) return;
-    const auto request = *std::exchange(slot.deferred, std::nullopt);
-    posted = Post(vcpu, request) == kPending;
-  }
-  if (posted) {
-    host_.Upcall();
-  } else if (!polling_) {
-    // Somebody else has put a state there. The vCPU learns it from Take().
-    host_.Resume(vcpu);
-  }
 }
 
 }  // namespace ivshmem::acrn

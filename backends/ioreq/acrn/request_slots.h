@@ -56,9 +56,10 @@ class RequestSlots : public KernelHalf::Hypervisor {
   // was a Reset().
   int Take(int vcpu, acrn_io_request& request) noexcept;
 
-  // Takes all requests back, at any moment: all slots become FREE. What a
-  // device model is at work on goes nowhere, and the next request of that vCPU
-  // waits until it has ended. Waiting vCPUs are resumed.
+  // Takes all requests back, at any moment, and resumes the vCPUs that wait.
+  // All slots become FREE; one that is PROCESSING does so when the device model
+  // has answered: what it answers goes nowhere, and until then the next request
+  // of that vCPU waits (Take() is kPending).
   void Reset() noexcept;
 
   // One of ACRN_IOREQ_STATE_*; FREE of a slot that is none. What is set does
@@ -68,21 +69,27 @@ class RequestSlots : public KernelHalf::Hypervisor {
 
   // KernelHalf::Hypervisor
   void RequestFinished(int slot) noexcept override;
-  void SlotReleased(int slot) noexcept override;
 
  private:
   struct Slot {
     absl::Mutex mutex;
     // A request is in the page's slot.
     bool posted ABSL_GUARDED_BY(mutex) = false;
-    // One that was taken back is still the device model's, who writes an answer
-    // into the page's slot.
+    // One that was taken back is there: the device model writes an answer.
     bool abandoned ABSL_GUARDED_BY(mutex) = false;
     // Waits for that.
     std::optional<acrn_io_request> deferred ABSL_GUARDED_BY(mutex);
   };
 
   bool Has(int vcpu) const { return vcpu >= 0 && vcpu < vcpus_; }
+  // Whether no abandoned request is in the way (any more).
+  bool Reclaim(int vcpu) noexcept
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(slots_[vcpu].mutex);
+  // Makes the slot FREE, unless it is PROCESSING.
+  bool TakeBack(int vcpu) noexcept
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(slots_[vcpu].mutex);
+  int TakePosted(int vcpu, acrn_io_request& request) noexcept
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(slots_[vcpu].mutex);
   int Post(int vcpu, const acrn_io_request& request) noexcept
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(slots_[vcpu].mutex);
 

@@ -66,7 +66,6 @@ class Module : private acrn::KernelHalf::Hypervisor {
   void RequestFinished(int slot) noexcept override {
     hypervisor_.NotifyFinished(slot);
   }
-  void SlotReleased(int slot) noexcept override { static_cast<void>(slot); }
 
   acrn_io_request_buffer& page_;
   const int vcpus_;
