@@ -132,6 +132,7 @@ TEST_F(FrontTest, AWriteToTheDeviceModel) {
 // Ports have 4 bytes of value; what follows in the slot is not theirs.
 TEST_F(FrontTest, APortOfTheDeviceModel) {
   acrn_io_request request = PortRead(0x60, 4);
+  request.reqs.mmio_request.value = 0;  // All 8 bytes.
   EXPECT_EQ(front_.Emulate(0, request), Front::kPending);
   kernel_.Upcall();
   Answer(0, 0xaaaaaaaabbbbbbbb);

@@ -28,13 +28,28 @@ void CopyAnswer(const acrn_io_request& slot, acrn_io_request& request) {
   }
 }
 
+// Makes the slot FREE, unless it is PROCESSING.
+bool TakeBack(acrn_io_request& slot) {
+  const auto state = State(slot);
+  uint32_t seen = state.load(std::memory_order_acquire);
+  while (seen != ACRN_IOREQ_STATE_PROCESSING) {
+    if (state.compare_exchange_weak(seen, ACRN_IOREQ_STATE_FREE,
+                                    std::memory_order_acq_rel)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 RequestSlots::RequestSlots(acrn_io_request_buffer& page, int vcpus,
                            bool polling, Host& host)
-    : page_(page), vcpus_(vcpus), polling_(polling), host_(host) {
-  for (acrn_io_request& slot : page_.req_slot) {
-    State(slot).store(ACRN_IOREQ_STATE_FREE, std::memory_order_release);
+    : vcpus_(vcpus), polling_(polling), host_(host) {
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    slots_[i].shared = &page.req_slot[i];
+    State(page.req_slot[i])
+        .store(ACRN_IOREQ_STATE_FREE, std::memory_order_release);
   }
 }
 
@@ -44,21 +59,20 @@ int RequestSlots::Insert(int vcpu, const acrn_io_request& request) noexcept {
   {
     absl::MutexLock lock(&slot.mutex);
     if (slot.posted || slot.deferred.has_value()) return -EBUSY;
-    if (!Reclaim(vcpu)) {
+    if (!Reclaim(slot)) {
       slot.deferred = request;
       return kPending;
     }
-    const int result = Post(vcpu, request);
+    const int result = Post(slot, request);
     if (result != kPending) return result;
   }
   host_.Upcall();
   return kPending;
 }
 
-bool RequestSlots::Reclaim(int vcpu) noexcept {
-  Slot& slot = slots_[vcpu];
+bool RequestSlots::Reclaim(Slot& slot) noexcept {
   if (!slot.abandoned) return true;
-  acrn_io_request& shared = page_.req_slot[vcpu];
+  acrn_io_request& shared = *slot.shared;
   if (State(shared).load(std::memory_order_acquire) ==
       ACRN_IOREQ_STATE_PROCESSING) {
     return false;
@@ -68,17 +82,17 @@ bool RequestSlots::Reclaim(int vcpu) noexcept {
   return true;
 }
 
-int RequestSlots::Post(int vcpu, const acrn_io_request& request) noexcept {
-  acrn_io_request& slot = page_.req_slot[vcpu];
-  if (State(slot).load(std::memory_order_acquire) != ACRN_IOREQ_STATE_FREE) {
+int RequestSlots::Post(Slot& slot, const acrn_io_request& request) noexcept {
+  acrn_io_request& shared = *slot.shared;
+  if (State(shared).load(std::memory_order_acquire) != ACRN_IOREQ_STATE_FREE) {
     return -EBUSY;
   }
-  slot.type = request.type;
-  slot.completion_polling = polling_ ? 1 : 0;
-  slot.reqs = request.reqs;
+  shared.type = request.type;
+  shared.completion_polling = polling_ ? 1 : 0;
+  shared.reqs = request.reqs;
   // Before the upcall, and after all that.
-  State(slot).store(ACRN_IOREQ_STATE_PENDING, std::memory_order_release);
-  slots_[vcpu].posted = true;
+  State(shared).store(ACRN_IOREQ_STATE_PENDING, std::memory_order_release);
+  slot.posted = true;
   return kPending;
 }
 
@@ -87,21 +101,20 @@ int RequestSlots::Take(int vcpu, acrn_io_request& request) noexcept {
   Slot& slot = slots_[vcpu];
   {
     absl::MutexLock lock(&slot.mutex);
-    if (!slot.deferred.has_value()) return TakePosted(vcpu, request);
-    if (!Reclaim(vcpu)) return kPending;
+    if (!slot.deferred.has_value()) return TakePosted(slot, request);
+    if (!Reclaim(slot)) return kPending;
     const auto deferred = *std::exchange(slot.deferred, std::nullopt);
     // On the vCPU's own thread, as Insert(): nobody else ever fills a slot.
-    const int result = Post(vcpu, deferred);
+    const int result = Post(slot, deferred);
     if (result != kPending) return result;
   }
   host_.Upcall();
   return kPending;
 }
 
-int RequestSlots::TakePosted(int vcpu, acrn_io_request& request) noexcept {
-  Slot& slot = slots_[vcpu];
+int RequestSlots::TakePosted(Slot& slot, acrn_io_request& request) noexcept {
   if (!slot.posted) return -ECANCELED;
-  acrn_io_request& shared = page_.req_slot[vcpu];
+  acrn_io_request& shared = *slot.shared;
   if (State(shared).load(std::memory_order_acquire) !=
       ACRN_IOREQ_STATE_COMPLETE) {
     return kPending;
@@ -119,7 +132,8 @@ void RequestSlots::Reset() noexcept {
     {
       absl::MutexLock lock(&slot.mutex);
       waits = slot.posted || slot.deferred.has_value();
-      slot.abandoned = (slot.abandoned || slot.posted) && !TakeBack(vcpu);
+      slot.abandoned =
+          (slot.abandoned || slot.posted) && !TakeBack(*slot.shared);
       if (!waits && !slot.abandoned) set_state(vcpu, ACRN_IOREQ_STATE_FREE);
       slot.posted = false;
       slot.deferred.reset();
@@ -128,26 +142,14 @@ void RequestSlots::Reset() noexcept {
   }
 }
 
-bool RequestSlots::TakeBack(int vcpu) noexcept {
-  const auto state = State(page_.req_slot[vcpu]);
-  uint32_t seen = state.load(std::memory_order_acquire);
-  while (seen != ACRN_IOREQ_STATE_PROCESSING) {
-    if (state.compare_exchange_weak(seen, ACRN_IOREQ_STATE_FREE,
-                                    std::memory_order_acq_rel)) {
-      return true;
-    }
-  }
-  return false;
-}
-
 uint32_t RequestSlots::state(int vcpu) const noexcept {
   if (!Has(vcpu)) return ACRN_IOREQ_STATE_FREE;
-  return State(page_.req_slot[vcpu]).load(std::memory_order_acquire);
+  return State(*slots_[vcpu].shared).load(std::memory_order_acquire);
 }
 
 void RequestSlots::set_state(int vcpu, uint32_t state) noexcept {
   if (!Has(vcpu)) return;
-  State(page_.req_slot[vcpu]).store(state, std::memory_order_release);
+  State(*slots_[vcpu].shared).store(state, std::memory_order_release);
 }
 
 void RequestSlots::RequestFinished(int slot) noexcept {

@@ -72,6 +72,7 @@ class RequestSlots : public KernelHalf::Hypervisor {
 
  private:
   struct Slot {
+    acrn_io_request* shared = nullptr;  // In the page.
     absl::Mutex mutex;
     // A request is in the page's slot.
     bool posted ABSL_GUARDED_BY(mutex) = false;
@@ -83,17 +84,13 @@ class RequestSlots : public KernelHalf::Hypervisor {
 
   bool Has(int vcpu) const { return vcpu >= 0 && vcpu < vcpus_; }
   // Whether no abandoned request is in the way (any more).
-  bool Reclaim(int vcpu) noexcept
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(slots_[vcpu].mutex);
-  // Makes the slot FREE, unless it is PROCESSING.
-  bool TakeBack(int vcpu) noexcept
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(slots_[vcpu].mutex);
-  int TakePosted(int vcpu, acrn_io_request& request) noexcept
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(slots_[vcpu].mutex);
-  int Post(int vcpu, const acrn_io_request& request) noexcept
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(slots_[vcpu].mutex);
+  static bool Reclaim(Slot& slot) noexcept
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(slot.mutex);
+  int Post(Slot& slot, const acrn_io_request& request) noexcept
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(slot.mutex);
+  static int TakePosted(Slot& slot, acrn_io_request& request) noexcept
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(slot.mutex);
 
-  acrn_io_request_buffer& page_;
   const int vcpus_;
   const bool polling_;
   Host& host_;
