@@ -24,6 +24,14 @@ void Store(uint32_t& word, uint32_t value) {
   std::atomic_ref<uint32_t>(word).store(value, std::memory_order_relaxed);
 }
 
+// What was asked. The state has its own accesses.
+acrn_io_request Copy(const acrn_io_request& slot) {
+  acrn_io_request request = {};
+  request.type = slot.type;
+  request.reqs = slot.reqs;
+  return request;
+}
+
 }  // namespace
 
 void KernelHalf::SetServed(bool served) {
@@ -56,7 +64,7 @@ KernelHalf::Owner KernelHalf::TakeOver(int index) noexcept {
     return Owner::kOthers;
   }
 
-  acrn_io_request request = slot;
+  acrn_io_request request = Copy(slot);
   Owner owner = Owner::kOthers;
   if (config_address_.Answer(request)) {
     owner = Owner::kNobody;
@@ -67,8 +75,10 @@ KernelHalf::Owner KernelHalf::TakeOver(int index) noexcept {
   if (owner == Owner::kOthers && !served_) return owner;
 
   // All of it before the device model can see the state.
-  slot.type = request.type;
-  slot.reqs = request.reqs;
+  if (request.type != slot.type || owner == Owner::kNobody) {
+    slot.type = request.type;
+    slot.reqs = request.reqs;
+  }
   Store(slot.kernel_handled, owner == Owner::kOthers ? 0 : 1);
   uint32_t expected = ACRN_IOREQ_STATE_PENDING;
   if (!State(slot).compare_exchange_strong(
@@ -81,7 +91,7 @@ KernelHalf::Owner KernelHalf::TakeOver(int index) noexcept {
 
 void KernelHalf::End(int index, Owner owner) noexcept {
   acrn_io_request& slot = page_.req_slot[index];
-  acrn_io_request request = slot;
+  acrn_io_request request = Copy(slot);
   if (owner == Owner::kClient) client_->Answer(request);
   Outcome outcome;
   {
