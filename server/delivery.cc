@@ -124,9 +124,8 @@ void Delivery::SetRound() {
 void Delivery::Refill() {
   for (const PeerId peer : filled_) {
     const auto it = clients_.find(peer);
-    if (it == clients_.end() || it->second->turn() != Client::Turn::kFilled) {
-      continue;  // It left; another may have its id.
-    }
+    if (it == clients_.end()) continue;  // It left.
+    // Another that has its id now may have a turn as well.
     readers_.erase(peer);
     it->second->set_turn(Client::Turn::kReady);
     going_on_.push_back(peer);
