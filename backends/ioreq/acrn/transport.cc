@@ -69,22 +69,27 @@ absl::Status Transport::Wait() {
 void Transport::Stop() noexcept {
   absl::MutexLock lock(&client_);
   if (stopped_.exchange(true) || !waiting_) return;
+  changing_ = true;
+  for (const Begun& begun : begun_) {
+    while (begun.notifying) std::this_thread::yield();
+  }
   hsm_.Ioctl(ACRN_IOCTL_DESTROY_IOREQ_CLIENT, uintptr_t{0});
   // Without a client the wait cannot begin again.
   while (waiting_) std::this_thread::yield();
   hsm_.Ioctl(ACRN_IOCTL_CREATE_IOREQ_CLIENT, uintptr_t{0});
+  changing_ = false;
 }
 
 std::optional<ioreq::Request> Transport::Begin(int slot) noexcept {
   const Slot shared = SlotOf(slot);
   if (!shared.HasRequest()) return std::nullopt;
-  return begun_[static_cast<size_t>(slot)] = shared.Copy();
+  return BegunOf(slot).request = shared.Copy();
 }
 
 void Transport::Complete(int slot, uint64_t value) noexcept {
   Slot shared = SlotOf(slot);
   if (!shared.HasRequest()) return;
-  shared.SetValue(begun_[static_cast<size_t>(slot)], value);
+  shared.SetValue(BegunOf(slot).request, value);
   Notify(slot);
 }
 
@@ -92,8 +97,17 @@ void Transport::Notify(int slot) noexcept {
   acrn_ioreq_notify notify = {};
   notify.vmid = config_.vmid;
   notify.vcpu = static_cast<uint32_t>(slot);
-  absl::ReaderMutexLock lock(&client_);
+  // As in Wait(): either Stop() sees this, or this sees Stop(), and waits until
+  // there is a client again.
+  std::atomic<bool>& notifying = BegunOf(slot).notifying;
+  while (true) {
+    notifying = true;
+    if (!changing_) break;
+    notifying = false;
+    const absl::MutexLock lock(&client_);
+  }
   hsm_.Ioctl(ACRN_IOCTL_NOTIFY_REQUEST_FINISH, &notify);
+  notifying.store(false, std::memory_order_release);
 }
 
 }  // namespace ivshmem::acrn

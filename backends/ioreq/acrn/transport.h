@@ -70,16 +70,25 @@ class Transport : public ioreq::Transport {
   Slot SlotOf(int slot) const {
     return Slot(config_.page->req_slot[static_cast<size_t>(slot)]);
   }
-  void Notify(int slot) noexcept;
+  void Notify(int slot) noexcept ABSL_LOCKS_EXCLUDED(client_);
 
   Hsm& hsm_;
   const Config config_;
-  // Copies of what was begun; each is its slot's.
-  std::array<ioreq::Request, ACRN_IO_REQUEST_MAX> begun_;
+  struct alignas(64) Begun {
+    ioreq::Request request;  // The last that was begun.
+    // Somebody is in Notify().
+    std::atomic<bool> notifying{false};
+  };
+
+  Begun& BegunOf(int slot) { return begun_[static_cast<size_t>(slot)]; }
+
+  std::array<Begun, ACRN_IO_REQUEST_MAX> begun_;
   bool waited_ = false;  // Of the thread that waits.
   std::atomic<bool> stopped_{false};
   std::atomic<bool> waiting_{false};
-  // Held while there may be no client.
+  // Between two clients: nobody notifies.
+  std::atomic<bool> changing_{false};
+  // Held meanwhile.
   absl::Mutex client_;
 };
 
