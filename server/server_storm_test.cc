@@ -96,7 +96,7 @@ TEST_F(StormTest, WhoReadsAtOnceIsToldAllBeforeThoseWhoReadSlowly) {
   Settle();
   const std::unique_ptr<TestClient> late = ConnectOneOfMany();
   ASSERT_TRUE(Until([&] {
-    for (const auto& client : slow) client->Read(2);
+    for (const auto& client : slow) client->Read(4);
     absl::SleepFor(absl::Milliseconds(1));
     late->Read();
     bool all = late->vectors() == kAll;
