@@ -180,8 +180,9 @@ struct Model {
           if (!failed) failed = 2;
           break;
         }
-        std::copy_n(memory_bytes.begin() + static_cast<long>(operand - kRam),
-                    bytes.size(), bytes.begin());
+        std::copy_n(
+            memory_bytes.begin() + static_cast<ptrdiff_t>(operand - kRam),
+            bytes.size(), bytes.begin());
       }
       const auto item =
           Item(*space, request.address + (memory ? i * step : 0), read, bytes);
@@ -190,8 +191,9 @@ struct Model {
           if (!failed) failed = 2;
           break;
         }
-        std::copy(bytes.begin(), bytes.end(),
-                  memory_bytes.begin() + static_cast<long>(operand - kRam));
+        std::copy(
+            bytes.begin(), bytes.end(),
+            memory_bytes.begin() + static_cast<ptrdiff_t>(operand - kRam));
       }
       if (!failed) failed = item;
     }
@@ -285,8 +287,9 @@ RC_GTEST_PROP(DispatcherModel, DoesWhatBytesDo, ()) {
       }
       ++tag;
     } else if (what < 3 && !held.empty()) {
-      const auto at = held.begin() + *rc::gen::inRange<long>(
-                                         0, static_cast<long>(held.size()));
+      const auto at =
+          held.begin() +
+          *rc::gen::inRange<ptrdiff_t>(0, static_cast<ptrdiff_t>(held.size()));
       model.claims.erase(at->second);
       held.erase(at);
     } else {

@@ -32,7 +32,6 @@ using mock::RecordingHandler;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::Field;
-using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using Access = RecordingHandler::Access;
 using Kind = Request::Kind;

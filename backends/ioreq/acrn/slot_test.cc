@@ -5,8 +5,11 @@
 
 #include <linux/acrn.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <utility>
+#include <vector>
 
 #include "backends/ioreq/request.h"
 #include "bus/pci/config_ports.h"
@@ -27,6 +30,11 @@ acrn_io_request Noise() {
     reinterpret_cast<uint8_t*>(&shared)[i] = static_cast<uint8_t>(0x80 + i);
   }
   return shared;
+}
+
+std::vector<uint8_t> BytesOf(const acrn_io_request& shared) {
+  const auto* const bytes = reinterpret_cast<const uint8_t*>(&shared);
+  return {bytes, bytes + sizeof(shared)};
 }
 
 acrn_io_request Mmio(uint32_t type, uint32_t direction) {
@@ -158,7 +166,7 @@ TEST(SlotTest, SetsTheValueOnly) {
     std::memcpy(&expected.reqs.mmio_request.value, &value, bytes);
     Slot slot(shared);
     slot.SetValue(slot.Copy(), value);
-    EXPECT_EQ(std::memcmp(&shared, &expected, sizeof(shared)), 0) << type;
+    EXPECT_EQ(BytesOf(shared), BytesOf(expected)) << type;
   }
 }
 
@@ -169,7 +177,7 @@ TEST(SlotTest, WritesHaveNoAnswer) {
   const acrn_io_request before = shared;
   Slot slot(shared);
   slot.SetValue(slot.Copy(), 5);
-  EXPECT_EQ(std::memcmp(&shared, &before, sizeof(shared)), 0);
+  EXPECT_EQ(BytesOf(shared), BytesOf(before));
   shared.reqs.mmio_request.direction = 7;
   slot.SetValue(slot.Copy(), 5);
   EXPECT_EQ(shared.reqs.mmio_request.value, 5u);
