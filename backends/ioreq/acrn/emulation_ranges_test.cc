@@ -149,6 +149,16 @@ TEST_F(EmulationRangesTest, WrapsAround) {
   ASSERT_TRUE(ranges_.RegisterMmio(kTop - 0xff, kTop, Handler::Mmio, &b_).ok());
   EXPECT_EQ(Do(MmioRead(kTop - 7, 8)), -EIO) << "the last byte is nobody's";
   EXPECT_EQ(Do(MmioRead(kTop - 8, 8)), 0);
+  EXPECT_EQ(Do(MmioRead(kTop, 2)), -EIO) << "of the first range";
+  EXPECT_TRUE(a_.accesses.empty());
+}
+
+// The same where only the bytes below the top are in a range.
+TEST_F(EmulationRangesTest, WrapsAroundFromARange) {
+  constexpr uint64_t kTop = std::numeric_limits<uint64_t>::max();
+  ASSERT_TRUE(ranges_.RegisterMmio(0x1000, kTop, Handler::Mmio, &a_).ok());
+  EXPECT_EQ(Do(MmioRead(kTop - 2, 8)), -EIO);
+  EXPECT_EQ(Do(MmioRead(kTop, 8)), EmulationRanges::kNobody);
   EXPECT_TRUE(a_.accesses.empty());
 }
 

@@ -142,7 +142,10 @@ TEST_F(KernelHalfTest, FinishesOnlyWhatItHas) {
 TEST_F(KernelHalfTest, AnswersInTheKernel) {
   Put(2, MmioWrite(OneAddress::kAddress, 4, 9));
   uint32_t during = 0;
-  client_.on_answer = [&] { during = state(2); };
+  client_.on_answer = [&] {
+    during = state(2);
+    EXPECT_FALSE(kernel_.Finish(2)) << "not the device model's";
+  };
   EXPECT_FALSE(kernel_.Upcall());
   EXPECT_EQ(during, uint32_t{ACRN_IOREQ_STATE_PROCESSING});
   EXPECT_EQ(slot(2).kernel_handled, 1u);
@@ -170,12 +173,12 @@ TEST_F(KernelHalfTest, WaitsForADeviceModel) {
 TEST_F(KernelHalfTest, ConfigPorts) {
   Put(0,
       PortWrite(0xcf8, 4,
-                0x80000000 | 5 << 24 | 0x12 << 16 | 3 << 11 | 2 << 8 | 0x41));
+                0x80000000 | 0xd << 24 | 0x12 << 16 | 3 << 11 | 2 << 8 | 0x41));
   EXPECT_FALSE(kernel_.Upcall());
   EXPECT_EQ(state(0), uint32_t{ACRN_IOREQ_STATE_COMPLETE});
   Put(0, PortRead(0xcf8, 4));
   EXPECT_FALSE(kernel_.Upcall());
-  EXPECT_EQ(slot(0).reqs.pio_request.value, 0x85121a41u);
+  EXPECT_EQ(slot(0).reqs.pio_request.value, 0x8d121a41u);
   EXPECT_EQ(client_.answered, 0);
 
   Put(0, PortWrite(0xcfe, 2, 0x1234));
@@ -186,7 +189,7 @@ TEST_F(KernelHalfTest, ConfigPorts) {
   EXPECT_EQ(config.bus, 0x12u);
   EXPECT_EQ(config.dev, 3u);
   EXPECT_EQ(config.func, 2u);
-  EXPECT_EQ(config.reg, 0x542u);
+  EXPECT_EQ(config.reg, 0xd42u);
   EXPECT_EQ(config.size, 2u);
   EXPECT_EQ(config.value, 0x1234u);
   EXPECT_TRUE(kernel_.Finish(0));

@@ -162,7 +162,11 @@ TEST(LocalHsm, RequestsWaitForAClient) {
     acrn_io_request request = MmioRead(0x5000, 4);
     EXPECT_EQ(machine->Do(0, request), 0);
   });
+  while (machine->slots().state(0) != ACRN_IOREQ_STATE_PENDING) {
+    std::this_thread::yield();
+  }
   EXPECT_EQ(Ioctl(hsm, ACRN_IOCTL_CREATE_IOREQ_CLIENT), 0);
+  EXPECT_EQ(machine->slots().state(0), uint32_t{ACRN_IOREQ_STATE_PROCESSING});
   EXPECT_EQ(Ioctl(hsm, ACRN_IOCTL_ATTACH_IOREQ_CLIENT), 0);
   EXPECT_EQ(Ioctl(hsm, ACRN_IOCTL_CLEAR_VM_IOREQ), 0);
   vcpu.join();
