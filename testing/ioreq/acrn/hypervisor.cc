@@ -3,7 +3,7 @@
 
 #include "testing/ioreq/acrn/hypervisor.h"
 
-#include <atomic>
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstring>
@@ -72,6 +72,11 @@ T At(const acrn_io_request& slot, size_t offset) {
   std::memcpy(&value, reinterpret_cast<const uint8_t*>(&slot) + offset,
               sizeof(value));
   return value;
+}
+
+std::array<uint8_t, sizeof(acrn_io_request)> Bytes(
+    const acrn_io_request& slot) {
+  return At<std::array<uint8_t, sizeof(slot)>>(slot, 0);
 }
 
 bool IsConfigPort(const acrn_io_request& asked) {
@@ -203,7 +208,7 @@ void Hypervisor::CheckUntouched(int vcpu) {
     const std::lock_guard lock(mutex_);
     before = states_[vcpu].before;
   }
-  if (std::memcmp(&slot, &before, sizeof(slot)) == 0) return;
+  if (Bytes(slot) == Bytes(before)) return;
   Violation(absl::StrFormat(
       "vCPU %d: somebody wrote to its slot, which had no request (now %s)",
       vcpu, Name(LoadState(slot))));

@@ -85,9 +85,11 @@ class Simulation {
       case Command::kTakeMessages: {
         const std::vector<acrn_msi_entry> messages = module_->events().Take();
         reply.value = messages.size();
-        std::memcpy(reply.data, messages.data(),
-                    std::min(sizeof(reply.data),
-                             messages.size() * sizeof(acrn_msi_entry)));
+        const size_t room = sizeof(reply.data) / sizeof(acrn_msi_entry);
+        for (size_t i = 0; i < messages.size() && i < room; ++i) {
+          std::memcpy(reply.data + i * sizeof(acrn_msi_entry), &messages[i],
+                      sizeof(acrn_msi_entry));
+        }
         break;
       }
       case Command::kFail:
