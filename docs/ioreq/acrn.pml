@@ -85,6 +85,13 @@ inline Lock() {
 
 inline Unlock() { lock ? _ }
 
+/* What one process does at once when only the turns of slots count. */
+#ifdef BLOCKED
+#define Coarsely atomic
+#else
+#define Coarsely
+#endif
+
 #if VCPUS == 1
 #define SomeInMap in_map[0]
 #else
@@ -141,7 +148,9 @@ inline Fill(v) {
 
 proctype Vcpu(byte v) {
   do
+#ifndef BLOCKED
   :: true -> break  /* Asks no more: no event of its wakes anybody then. */
+#endif
   :: atomic {
       !paused;
       assert(page[v].state == FREE);
@@ -161,14 +170,17 @@ proctype Vcpu(byte v) {
     };
 #ifdef BAD_PENDING_BEFORE_REQUEST
     atomic { Fill(v) };
-#else
-    page[v].state = PENDING;
 #endif
-    atomic {
+    Coarsely {
+#ifndef BAD_PENDING_BEFORE_REQUEST
+      page[v].state = PENDING;
+#endif
+      atomic {
 #ifndef BAD_NO_UPCALL
-      upcall = true;
+        upcall = true;
 #endif
-      inserting--
+        inserting--
+      }
     };
     if
     :: atomic { page[v].polling && page[v].state == COMPLETE }
@@ -299,39 +311,41 @@ begin:
     do
     :: v == VCPUS -> break
     :: v < VCPUS ->
+      Coarsely {
 #ifdef BAD_STATE_BEFORE_TAKEN
-      if
-      :: page[v].state != PROCESSING -> goto next
-      :: else
-      fi;
+        if
+        :: page[v].state != PROCESSING -> goto next
+        :: else
+        fi;
 #endif
 #ifndef BAD_NO_TAKEN
-      if
-      :: taken[v] -> goto next
-      :: else
-      fi;
+        if
+        :: taken[v] -> goto next
+        :: else
+        fi;
 #endif
 #ifndef BAD_STATE_BEFORE_TAKEN
-      if
-      :: page[v].state != PROCESSING -> goto next
-      :: else
-      fi;
+        if
+        :: page[v].state != PROCESSING -> goto next
+        :: else
+        fi;
 #endif
 #ifdef KERNEL_CLIENT
 #ifndef BAD_KERNEL_HANDLED_TAKEN
-      if
-      :: page[v].kernel_handled -> goto next
-      :: else
-      fi;
+        if
+        :: page[v].kernel_handled -> goto next
+        :: else
+        fi;
 #endif
 #endif
-      d_step {
-        request = page[v].request;
-        taken[v] = true;
-        answering[t] = true;
-        at[t] = v;
-        assert(!begun[v]);
-        begun[v] = true
+        d_step {
+          request = page[v].request;
+          taken[v] = true;
+          answering[t] = true;
+          at[t] = v;
+          assert(!begun[v]);
+          begun[v] = true
+        }
       };
 #ifdef BLOCKED
       if

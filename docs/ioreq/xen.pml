@@ -72,6 +72,13 @@ bool waiting[VCPUS];
 bool begun[VCPUS];
 bool blocked;
 
+/* What one process does at once when only the turns of slots count. */
+#ifdef BLOCKED
+#define Coarsely atomic
+#else
+#define Coarsely
+#endif
+
 #if VCPUS == 1
 #define SomeQueued queued[0]
 #define SomeReady (page[0].state == READY)
@@ -96,9 +103,6 @@ inline NotifyEngine(v) {
 }
 
 inline Unmask(v) {
-#ifdef BAD_EVENTS_DROPPED
-  pending[v] = false;
-#endif
   if
   :: pending[v] -> pending[v] = false; queued[v] = true
   :: else -> masked[v] = false
@@ -141,7 +145,9 @@ proctype Vcpu(byte v) {
   byte before;
 end:
   do
+#ifndef BLOCKED
   :: true -> break  /* Asks no more: no event of its wakes anybody then. */
+#endif
   :: atomic {
       serving;
       assert(page[v].state == NONE);
@@ -156,12 +162,15 @@ end:
     };
 #ifdef BAD_READY_BEFORE_REQUEST
     atomic { Fill(v) };
-#else
-    page[v].state = READY;
+#endif
+    Coarsely {
+#ifndef BAD_READY_BEFORE_REQUEST
+      page[v].state = READY;
 #endif
 #ifndef BAD_NO_EVENT
-    NotifyEngine(v);
+      NotifyEngine(v)
 #endif
+    };
     do
     :: atomic {
         page[v].state == RESPONSE && !destroyed ->
@@ -172,7 +181,9 @@ end:
     :: atomic {
         page[v].state != RESPONSE && !destroyed ->
         assert(page[v].state >= before && page[v].state != NONE);
+#if VCPUS == 1
         before = page[v].state
+#endif
       };
       /* Sleeps; an event makes it look again. */
       atomic { wake[v] || destroyed -> wake[v] = false }
@@ -222,21 +233,23 @@ begin:
     do
     :: v == VCPUS -> break
     :: v < VCPUS ->
+      Coarsely {
 #ifndef BAD_ANY_STATE
-      if
-      :: page[v].state != READY -> goto next
-      :: else
-      fi;
+        if
+        :: page[v].state != READY -> goto next
+        :: else
+        fi;
 #endif
 #ifndef BAD_NO_INPROCESS
-      page[v].state = INPROCESS;  /* Before anybody can take over. */
+        page[v].state = INPROCESS;  /* Before anybody can take over. */
 #endif
-      d_step {
-        request = page[v].request;
-        answering[t] = true;
-        at[t] = v;
-        assert(!begun[v]);
-        begun[v] = true
+        d_step {
+          request = page[v].request;
+          answering[t] = true;
+          at[t] = v;
+          assert(!begun[v]);
+          begun[v] = true
+        }
       };
 #ifdef BLOCKED
       if
@@ -252,27 +265,29 @@ end_blocked:
       :: request == 1 -> atomic { answering[t] = false; goto next }
       fi;
 #endif
+      Coarsely {
 #ifdef BAD_COMPLETE_BEFORE_ANSWER
-      Respond(v);
-      d_step { page[v].answer = request; request = 0 };
+        Respond(v);
+        d_step { page[v].answer = request; request = 0 };
 #else
-      d_step { page[v].answer = request; request = 0 };
+        d_step { page[v].answer = request; request = 0 };
 #ifdef BAD_EVENT_BEFORE_STATE
-      wake[v] = true;
+        wake[v] = true;
 #endif
 #ifdef BAD_WHOLE_SLOT_WRITTEN
-      page[v].state = READY;  /* The copy's, before its own is stored. */
+        page[v].state = READY;  /* The copy's, before its own is stored. */
 #endif
 #ifdef BAD_PORT_WRITTEN
-      page[v].port = false;
+        page[v].port = false;
 #endif
-      Respond(v);
+        Respond(v);
 #endif
 #ifndef BAD_EVENT_BEFORE_STATE
 #ifndef BAD_NO_EVENT_BACK
-      wake[v] = true;
+        wake[v] = true
 #endif
 #endif
+      };
       /* Goes on only if nobody took over: looked at once, with the end of
        * being in a handler. */
       atomic {
