@@ -33,8 +33,10 @@ class XenServer {
   XenServer(SimulatedDomain& domain, const ioreq::Engine::Options& options);
   ~XenServer();
 
+  // Ends the engine; the server stays, and answers nothing.
+  void Stop() { engine_ = nullptr; }
+
   ioreq::Dispatcher& dispatcher() { return *dispatcher_; }
-  ioreq::Engine& engine() { return *engine_; }
   MmioSpace& space(ioreq::Space space) { return dispatcher_->space(space); }
   pci::MsiSink& msi() { return msi_; }
 
