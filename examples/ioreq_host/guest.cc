@@ -89,9 +89,8 @@ absl::Status Guest::PlaceBars(int number) {
         Value{pci::kBar0 + 12, Bar2(number) >> 32, 4},
         Value{pci::kCommand, pci::kCommandMemorySpace | pci::kCommandBusMaster,
               2}}) {
-    const absl::Status status =
-        Write(Kind::kPciConfig, Config(number, write.offset), write.value,
-              write.size);
+    absl::Status status = Write(Kind::kPciConfig, Config(number, write.offset),
+                                write.value, write.size);
     if (!status.ok()) return status;
   }
   std::cout << absl::StrFormat(
@@ -140,7 +139,7 @@ absl::Status Guest::Run(const std::function<bool()>& enough) {
     if (status.ok()) status = PlaceBars(number);
     if (status.ok()) status = EnableMsix(number);
     if (!status.ok()) return status;
-    const auto id = static_cast<uint64_t>(number - kFirst + 1);
+    const uint64_t id = number == kFirst ? 1 : 2;
     status = Expect("IVPosition", Bar0(number) + kPositionOffset, id);
     if (!status.ok()) return status;
     std::cout << absl::StrFormat("guest: 00:%02x.0: IVPosition is %d\n", number,
