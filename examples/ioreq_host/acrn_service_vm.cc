@@ -97,7 +97,8 @@ int main() {
   const auto mapped = object.ok() ? object->Map() : object.status();
   const absl::Status status =
       mapped.ok() ? ivshmem::Run(mapped->view()) : mapped.status();
-  if (!status.ok())
+  if (!status.ok()) {
     std::cerr << "acrn_service_vm: " << status.message() << '\n';
+  }
   return status.ok() ? 0 : 1;
 }

@@ -4,8 +4,6 @@
 // Two devices on one guest of a hypervisor, served through its I/O request
 // page. The hypervisor is simulated in a process of its own.
 
-#include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdint>
 #include <iostream>
 #include <memory>
@@ -24,6 +22,7 @@
 #include "core/switchboard.h"
 #include "device/pci_device.h"
 #include "examples/ioreq_host/counting_transport.h"
+#include "examples/ioreq_host/flags.h"
 #include "examples/ioreq_host/guest.h"
 #include "examples/ioreq_host/hypervisor.h"
 
@@ -101,33 +100,16 @@ absl::Status Run(bool is_acrn, uint64_t requests) {
 }
 
 int Main(int argc, const char* const* argv) {
-  std::string name;
-  uint64_t requests = 1000;
-  CLI::App app(
-      "Shows a guest of a simulated hypervisor that uses two ivshmem devices, "
-      "each access a request in the hypervisor's page.",
-      "ioreq_host");
-  app.add_option("--hypervisor", name, "Whose page it is")
-      ->required()
-      ->check(CLI::IsMember({"acrn", "xen"}).description(""))
-      ->type_name("acrn|xen");
-  app.add_option("--requests", requests,
-                 "Goes on until there were so many, 1 to 10000000")
-      ->check(CLI::Range(1, 10'000'000).description(""))
-      ->type_name("N")
-      ->default_str("1000");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp&) {
-    std::cout << app.help();
-    return 0;
-  } catch (const CLI::Error& error) {
-    std::string line = error.what();
-    std::replace(line.begin(), line.end(), '\n', ' ');
-    std::cerr << "ioreq_host: " << line << '\n';
+  const absl::StatusOr<Flags> flags = ParseFlags(argc, argv);
+  if (!flags.ok()) {
+    std::cerr << "ioreq_host: " << flags.status().message() << '\n';
     return 2;
   }
-  const absl::Status status = Run(name == "acrn", requests);
+  if (!flags->help.empty()) {
+    std::cout << flags->help;
+    return 0;
+  }
+  const absl::Status status = Run(flags->hypervisor == "acrn", flags->requests);
   if (!status.ok()) {
     std::cerr << "ioreq_host: " << status.message() << '\n';
     return 1;
