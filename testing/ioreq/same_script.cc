@@ -19,6 +19,7 @@ using Kind = GuestAccess::Kind;
 constexpr uint64_t kPage = 0x1000;
 constexpr uint64_t kPlaces[] = {0xe0000000, 0xe0010000, 0xe0020000};
 constexpr uint64_t kBar1 = 0xe0100000;
+constexpr uint64_t kPendingBits = 0x800;  // In BAR1.
 constexpr uint64_t kBar2 = 0xe1000000;
 constexpr uint64_t kNothing = 0xd0000000;
 constexpr uint64_t kNoPorts = 0x500;
@@ -76,8 +77,9 @@ class Writer {
       case 5:
         Ring(Below(4), Below(3));
         break;
-      case 6:  // Masks, messages' data, Pending bits.
+      case 6:  // Masks, messages' data.
         AnyAt(kBar1, 0x40, size);
+        Read(kBar1 + kPendingBits, 4);
         break;
       case 7:
         Write(kBar1 + 16 * Below(2) + 12, Below(2), 4);

@@ -33,7 +33,6 @@ using xen_simulation::kEchoMemory;
 using xen_simulation::kEchoPorts;
 using xen_simulation::kHole;
 using xen_simulation::kPage;
-using xen_simulation::kUnclaimed;
 using xen_simulation::Reply;
 using Wait = ioreq::Engine::Options::Wait;
 
@@ -101,14 +100,16 @@ INSTANTIATE_TEST_SUITE_P(Waits, XenPage,
 
 // An access of each size, in each space.
 TEST_P(XenPage, AccessesOfAllSizes) {
-  for (const uint32_t size : {1, 2, 4, 8}) {
-    EXPECT_EQ(guest_->Read(kEchoMemory + 0x10, size), Echo(0x10, size));
-    guest_->Write(kEchoMemory + 0x10, ~Echo(0x10, size), size);
+  for (const int bytes : {1, 2, 4, 8}) {
+    const auto size = static_cast<uint32_t>(bytes);
+    EXPECT_EQ(guest_->Read(kEchoMemory + 0x10, size), Echo(0x10, bytes));
+    guest_->Write(kEchoMemory + 0x10, ~Echo(0x10, bytes), size);
     if (size == 8) continue;
-    EXPECT_EQ(guest_->In(kEchoPorts + 8, size), Echo(8, size));
-    guest_->Out(kEchoPorts + 8, ~Echo(8, size), size);
-    EXPECT_EQ(guest_->Config(31, 0x40, size), Echo(0x40, size));
-    guest_->SetConfig(31, 0x40, static_cast<uint32_t>(~Echo(0x40, size)), size);
+    EXPECT_EQ(guest_->In(kEchoPorts + 8, size), Echo(8, bytes));
+    guest_->Out(kEchoPorts + 8, ~Echo(8, bytes), size);
+    EXPECT_EQ(guest_->Config(31, 0x40, size), Echo(0x40, bytes));
+    guest_->SetConfig(31, 0x40, static_cast<uint32_t>(~Echo(0x40, bytes)),
+                      size);
   }
   EXPECT_EQ(echo_.reads, 10);
   EXPECT_EQ(echo_.writes, 10);
@@ -182,8 +183,9 @@ TEST_P(XenPage, StringsOfPorts) {
       .Count(2)
       .At(4 * kPage);
   for (int i = 0; i < 8; ++i) EXPECT_EQ(ram[i], EchoByte(4 + i % 4));
-  for (int i = 0; i < 8; ++i)
+  for (int i = 0; i < 8; ++i) {
     ram[i] = static_cast<uint8_t>(~EchoByte(4 + i % 4));
+  }
   XenString(*guest_, IOREQ_TYPE_PIO, IOREQ_WRITE, kEchoPorts + 4)
       .Count(2)
       .At(4 * kPage);
