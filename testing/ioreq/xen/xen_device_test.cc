@@ -177,14 +177,15 @@ TEST_F(XenDeviceTest, MaskedVectors) {
 // and by a string that copies from it to RAM.
 TEST_F(XenDeviceTest, Memory) {
   Enumerate();
-  guest_.Write(a_.bar2() + 0x100, 0x1122334455667788, 8);
+  const uint64_t value = 0x1122334455667788;
+  guest_.Write(a_.bar2() + 0x100, value, 8);
   EXPECT_EQ(guest_.Read(b_.bar2() + 0x104), 0x11223344u);
   ioreq_t copy =
       XenRequest(IOREQ_TYPE_COPY, IOREQ_READ, a_.bar2() + 0x100, 4, 7 * kPage);
   copy.count = 2;
   copy.data_is_ptr = 1;
   EXPECT_EQ(guest_.Do(copy).result, 0);
-  EXPECT_EQ(std::memcmp(guest_.domain().frame(7), bytes_ + 0x100, 8), 0);
+  EXPECT_EQ(std::memcmp(guest_.domain().frame(7), &value, 8), 0);
 }
 
 // All vCPUs ring at once: each ring is a message.
