@@ -125,11 +125,11 @@ class Dispatcher::ClaimedSpace : public MmioSpace {
    public:
     Both(RegistrationPtr here, RegistrationPtr there)
         : here_(std::move(here)), there_(std::move(there)) {}
-    ~Both() override { there_ = nullptr; }
 
    private:
+    // The hypervisor's goes first.
     const RegistrationPtr here_;
-    RegistrationPtr there_;
+    const RegistrationPtr there_;
   };
 
   const Space space_;
