@@ -16,6 +16,7 @@
 
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "backends/ioreq/acrn/recording_hsm.h"
 #include "backends/ioreq/request.h"
 #include "gmock/gmock.h"
@@ -263,6 +264,12 @@ class ClientHsm final : public Hsm {
         ++generation_;
         return 0;
       case ACRN_IOCTL_NOTIFY_REQUEST_FINISH:
+        if (slow_) {
+          notifying_ = true;
+          const auto gone = [this] { return !client_; };
+          mutex_.AwaitWithTimeout(absl::Condition(&gone),
+                                  absl::Milliseconds(50));
+        }
         if (client_) ++completed_;
         return 0;
       default:
@@ -273,6 +280,16 @@ class ClientHsm final : public Hsm {
   void AwaitAttached() {
     absl::MutexLock lock(&mutex_);
     mutex_.Await(absl::Condition(&attached_));
+  }
+  // From now on a completion takes so long that the client would be gone by
+  // then, if it could.
+  void CompleteSlowly() {
+    absl::MutexLock lock(&mutex_);
+    slow_ = true;
+  }
+  void AwaitNotifying() {
+    absl::MutexLock lock(&mutex_);
+    mutex_.Await(absl::Condition(&notifying_));
   }
   int completed() {
     absl::MutexLock lock(&mutex_);
@@ -287,6 +304,8 @@ class ClientHsm final : public Hsm {
   absl::Mutex mutex_;
   bool client_ = false;
   bool attached_ = false;
+  bool slow_ = false;
+  bool notifying_ = false;
   int generation_ = 0;
   int completed_ = 0;
 };
@@ -311,6 +330,26 @@ TEST_F(TransportTest, StopEndsTheWait) {
   slot(1).processed = ACRN_IOREQ_STATE_COMPLETE;
   transport = nullptr;
   EXPECT_FALSE(hsm.client());
+}
+
+// A completion that is under way is waited for, before the client is changed.
+TEST_F(TransportTest, StopWaitsForACompletion) {
+  ClientHsm hsm;
+  auto transport = *Transport::Create(hsm, Config());
+  Ask(1);
+  EXPECT_TRUE(transport->Wait().ok());
+  ASSERT_TRUE(transport->Begin(1).has_value());
+  std::thread waiter(
+      [&] { EXPECT_TRUE(absl::IsCancelled(transport->Wait())); });
+  hsm.AwaitAttached();
+  hsm.CompleteSlowly();
+  std::thread handler([&] { transport->Complete(1, 5); });
+  hsm.AwaitNotifying();
+  transport->Stop();
+  waiter.join();
+  handler.join();
+  EXPECT_EQ(hsm.completed(), 1);
+  slot(1).processed = ACRN_IOREQ_STATE_COMPLETE;
 }
 
 // Stopping at any moment of waits and completions: the wait ends, and no
