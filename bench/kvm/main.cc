@@ -78,7 +78,7 @@ class FigureSeries {
   std::string name() const { return figure_.name; }
   bool empty() const { return ratio_.rounds() == 0; }
   std::string Summary() const {
-    return ratio_.Summary(figure_.name, figure_.target);
+    return ratio_.Summary(absl::StrCat("kvm ", figure_.name), figure_.target);
   }
 
  private:
