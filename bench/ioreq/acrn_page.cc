@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <optional>
 #include <utility>
 
 #include "backends/ioreq/acrn/hsm.h"
@@ -16,6 +17,7 @@
 #include "backends/ioreq/dispatcher.h"
 #include "backends/ioreq/engine.h"
 #include "bench/ioreq/bench_device.h"
+#include "bench/ioreq/by_hand.h"
 #include "bench/ioreq/futex.h"
 
 namespace ivshmem::bench {
@@ -58,6 +60,20 @@ class LeastHsm : public acrn::Hsm {
     const uint64_t value = slot.reqs.mmio_request.value;
     StateOf(slot).store(ACRN_IOREQ_STATE_FREE, std::memory_order_release);
     return value;
+  }
+
+  // What a read of slot 0 asks for; nothing while it asks nothing.
+  std::optional<uint64_t> Asked() {
+    acrn_io_request& slot = page_.req_slot[0];
+    if (StateOf(slot).load(std::memory_order_acquire) !=
+        ACRN_IOREQ_STATE_PROCESSING) {
+      return std::nullopt;
+    }
+    return slot.reqs.mmio_request.address;
+  }
+  void Answer(uint64_t value) {
+    page_.req_slot[0].reqs.mmio_request.value = value;
+    Finish();
   }
 
   using acrn::Hsm::Ioctl;
@@ -134,9 +150,12 @@ class AcrnPage : public Contender {
   BenchDevice device_;
 };
 
+class AcrnByHand : public ByHand<LeastHsm> {};
+
 }  // namespace
 
-std::unique_ptr<Contender> MakeAcrnPage(Wait wait) {
+std::unique_ptr<Contender> MakeAcrnPage(Wait wait, Answerer answerer) {
+  if (answerer == Answerer::kByHand) return std::make_unique<AcrnByHand>();
   return std::make_unique<AcrnPage>(wait);
 }
 

@@ -13,7 +13,7 @@ namespace ivshmem::bench {
 // A vCPU of an ACRN guest that reads a register, and the library's engine,
 // which answers through ACRN's page. The hypervisor's and the kernel's part is
 // the least that the protocol allows: stores to the slot, a futex to wait.
-std::unique_ptr<Contender> MakeAcrnPage(Wait wait);
+std::unique_ptr<Contender> MakeAcrnPage(Wait wait, Answerer answerer);
 
 }  // namespace ivshmem::bench
 

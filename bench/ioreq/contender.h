@@ -20,6 +20,13 @@ enum class Wait : uint8_t {
   kBlock,  // Asleep.
 };
 
+// Who answers through a page.
+enum class Answerer : uint8_t {
+  kLibrary,
+  kByHand,  // The least that keeps to the page's protocol: one slot, one
+            // address, kPoll only.
+};
+
 // Two threads, one of which asks the other something.
 //
 // Threading: one thread.

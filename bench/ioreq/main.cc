@@ -3,7 +3,8 @@
 
 // What a request through a hypervisor's page costs, beside two threads that
 // hand a cache line to and fro. All are measured in turn, round after round,
-// with a second copy of the two threads for the noise. docs/performance.md says
+// with a second copy of the two threads for the noise; then beside two threads
+// that do the page's protocol by hand. docs/performance.md says
 // how to read the figures.
 
 #include <benchmark/benchmark.h>
@@ -35,21 +36,36 @@ constexpr double kTarget = 1.3;
 // and caches decides. Each order of the three is as frequent then.
 constexpr int kRoundsOfAContest = 12;
 
-using Make = std::unique_ptr<Contender> (*)(Wait wait);
+using Make = std::unique_ptr<Contender> (*)(Wait wait, Answerer answerer);
+
+enum class Bare : uint8_t {
+  kPingPong,  // Two threads and a cache line.
+  kPage,      // Two threads and the same page, by hand.
+};
 
 struct Figure {
   const char* name;
+  Bare bare;
   Wait wait;
   Make make;
   uint32_t slice;  // Some milliseconds of them.
 };
 
-constexpr std::array<Figure, 4> kFigures = {{
-    {"acrn_poll", Wait::kPoll, MakeAcrnPage, 20000},
-    {"xen_poll", Wait::kPoll, MakeXenPage, 20000},
-    {"acrn_block", Wait::kBlock, MakeAcrnPage, 500},
-    {"xen_block", Wait::kBlock, MakeXenPage, 500},
+constexpr std::array<Figure, 6> kFigures = {{
+    {"acrn_poll", Bare::kPingPong, Wait::kPoll, MakeAcrnPage, 20000},
+    {"xen_poll", Bare::kPingPong, Wait::kPoll, MakeXenPage, 20000},
+    {"acrn_poll_page", Bare::kPage, Wait::kPoll, MakeAcrnPage, 20000},
+    {"xen_poll_page", Bare::kPage, Wait::kPoll, MakeXenPage, 20000},
+    {"acrn_block", Bare::kPingPong, Wait::kBlock, MakeAcrnPage, 500},
+    {"xen_block", Bare::kPingPong, Wait::kBlock, MakeXenPage, 500},
 }};
+
+std::unique_ptr<Contender> MakeBare(const Figure& figure) {
+  if (figure.bare == Bare::kPage) {
+    return figure.make(figure.wait, Answerer::kByHand);
+  }
+  return std::make_unique<PingPong>(figure.wait);
+}
 
 constexpr std::array<std::array<int, 3>, 6> kOrders = {{
     {0, 1, 2},
@@ -67,9 +83,9 @@ class Series {
 
   absl::Status MeasureRound(benchmark::State& state) {
     if (ratio_.rounds() % kRoundsOfAContest == 0) {
-      contenders_[0] = std::make_unique<PingPong>(figure_.wait);
-      contenders_[1] = figure_.make(figure_.wait);
-      contenders_[2] = std::make_unique<PingPong>(figure_.wait);
+      contenders_[0] = MakeBare(figure_);
+      contenders_[1] = figure_.make(figure_.wait, Answerer::kLibrary);
+      contenders_[2] = MakeBare(figure_);
     }
     std::array<double, 3> took = {};
     for (const int which : kOrders[ratio_.rounds() % kOrders.size()]) {

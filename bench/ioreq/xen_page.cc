@@ -9,6 +9,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <optional>
 #include <utility>
 
 #include "backends/ioreq/dispatcher.h"
@@ -18,6 +19,7 @@
 #include "backends/ioreq/xen/transport.h"
 #include "backends/linux/unique_fd.h"
 #include "bench/ioreq/bench_device.h"
+#include "bench/ioreq/by_hand.h"
 #include "bench/ioreq/futex.h"
 
 namespace ivshmem::bench {
@@ -55,6 +57,19 @@ class LeastXen : public xen::Hypervisor {
     const uint64_t value = slot.data;
     State().store(STATE_IOREQ_NONE, std::memory_order_release);
     return value;
+  }
+
+  // What vCPU 0 asks for; nothing while it asks nothing.
+  std::optional<uint64_t> Asked() {
+    if ((State().load(std::memory_order_acquire) & 0xf) != STATE_IOREQ_READY) {
+      return std::nullopt;
+    }
+    State().store(1 << 5 | STATE_IOREQ_INPROCESS, std::memory_order_release);
+    return page_[0].addr;
+  }
+  void Answer(uint64_t value) {
+    page_[0].data = value;
+    State().store(1 << 5 | STATE_IORESP_READY, std::memory_order_release);
   }
 
   int VcpuCount() noexcept override { return kVcpus; }
@@ -128,9 +143,12 @@ class XenPage : public Contender {
   LeastXen xen_;
 };
 
+class XenByHand : public ByHand<LeastXen> {};
+
 }  // namespace
 
-std::unique_ptr<Contender> MakeXenPage(Wait wait) {
+std::unique_ptr<Contender> MakeXenPage(Wait wait, Answerer answerer) {
+  if (answerer == Answerer::kByHand) return std::make_unique<XenByHand>();
   return std::make_unique<XenPage>(wait);
 }
 

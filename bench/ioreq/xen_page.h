@@ -14,7 +14,7 @@ namespace ivshmem::bench {
 // answers through Xen's page. The hypervisor's part is the least that the
 // protocol allows: stores to the slot; an eventfd and a futex for event
 // channels. (A vCPU of Xen's never polls; it does with kPoll.)
-std::unique_ptr<Contender> MakeXenPage(Wait wait);
+std::unique_ptr<Contender> MakeXenPage(Wait wait, Answerer answerer);
 
 }  // namespace ivshmem::bench
 

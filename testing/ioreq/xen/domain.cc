@@ -83,6 +83,7 @@ int Domain::DestroyServer(int server) {
   if (servers_[server].enabled) {
     Keep("an enabled server is destroyed");
   }
+  CheckIdleOnes(server);
   for (int v = 0; v < vcpus_; ++v) {
     if (area_.channels[server][v].handle != 0) {
       Keep(Name(server, v) + "destroyed with its port bound");
@@ -235,12 +236,14 @@ int Domain::Access(int vcpu, ioreq_t& request, int server) {
     request.vp_eport = PortOf(server, vcpu);
     std::memcpy(&slot, &request, sizeof(request));
     SetState(slot, STATE_IOREQ_READY);
+    states_[server][vcpu].waits = true;
     RaiseLocked(server, vcpu);
   }
   const int result = Wait(server, vcpu, generation, request);
-  if (result != 0) return result;
   const std::lock_guard lock(mutex_);
   if (servers_[server].generation != generation) return -ECANCELED;
+  states_[server][vcpu].waits = false;
+  if (result != 0) return result;
   request = area_.pages[server][vcpu];
   SetState(area_.pages[server][vcpu], STATE_IOREQ_NONE);
   states_[server][vcpu].left = area_.pages[server][vcpu];
@@ -304,6 +307,12 @@ void Domain::CheckIdle(int server, int vcpu) {
   }
 }
 
+void Domain::CheckIdleOnes(int server) {
+  for (int v = 0; v < vcpus_; ++v) {
+    if (!states_[server][v].waits) CheckIdle(server, v);
+  }
+}
+
 void Domain::CheckAnswer(int server, int vcpu, const ioreq_t& sent) {
   ioreq_t answer = area_.pages[server][vcpu];
   answer.state = sent.state;
@@ -333,7 +342,7 @@ void Domain::Keep(const std::string& what) {
 std::string Domain::Violations() {
   const std::lock_guard lock(mutex_);
   for (int i = 0; i < kServers; ++i) {
-    for (int v = 0; servers_[i].enabled && v < vcpus_; ++v) CheckIdle(i, v);
+    if (servers_[i].enabled) CheckIdleOnes(i);
   }
   std::string text;
   for (const std::string& violation : violations_) text += violation + "\n";

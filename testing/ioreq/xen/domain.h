@@ -56,6 +56,7 @@ class Domain {
 
   void Violation(const std::string& what);
   // All of them, one to a line, once what still may be under way has come.
+  // Slots that a vCPU waits in are not looked at.
   std::string Violations();
   uint64_t answered();
 
@@ -71,6 +72,7 @@ class Domain {
   struct Vcpu {
     ioreq_t left = {};  // The slot as it was when its last request ended.
     uint32_t told = 0;  // How many events there have to be.
+    bool waits = false;
   };
 
   bool Exists(int server) const {
@@ -81,6 +83,7 @@ class Domain {
   int Wait(int server, int vcpu, uint64_t generation, const ioreq_t& sent);
   bool Gone(int server, uint64_t generation);
   void CheckIdle(int server, int vcpu);
+  void CheckIdleOnes(int server);
   void Keep(const std::string& what);  // Once.
   void CheckAnswer(int server, int vcpu, const ioreq_t& sent);
 
