@@ -15,8 +15,7 @@ BenchDevice::BenchDevice(MmioSpace& space) {
        .id = kId,
        .bar_addresses = {kBar0, kBar0 + 0x1000, kBar0 + 0x10000}},
       {memory_.data(), memory_.size()}, {.mmio = &space});
-  if (!device.ok()) return;  // The first answer shows it.
-  device_ = *std::move(device);
+  device_ = *std::move(device);  // Ends the program with the error.
   const std::array<uint8_t, 2> command = {pci::kCommandMemorySpace, 0};
   device_->ConfigWrite(pci::kCommand, command);
 }

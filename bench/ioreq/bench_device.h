@@ -13,7 +13,8 @@
 
 namespace ivshmem::bench {
 
-// The device whose IVPosition register the contenders read.
+// The device whose IVPosition register the contenders read. It ends the program
+// if it cannot be had.
 class BenchDevice {
  public:
   static constexpr uint64_t kBar0 = 0xe0000000;

@@ -41,7 +41,7 @@ std::string Ratio::Summary(absl::string_view name, double target) const {
       MedianOf([](const Round& round) { return round.device; });
   return absl::StrFormat(
       "%s: ratio %.3f, noise %.3f, target %.2f: %s (median of %d; %.2f us, "
-      "hand-written %.2f us)",
+      "baseline %.2f us)",
       name, ratio(), allowance(), target, Meets(target) ? "met" : "MISSED",
       rounds(), device / 1000, bare / 1000);
 }

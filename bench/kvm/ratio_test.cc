@@ -54,7 +54,7 @@ TEST(RatioTest, SaysAllInOneLine) {
   const Ratio met = Of({{.bare = 2000, .device = 2020, .bare_again = 2010}});
   EXPECT_EQ(met.Summary("kvm ioeventfd", 1.02),
             "kvm ioeventfd: ratio 1.010, noise 0.005, target 1.02: met (median "
-            "of 1; 2.02 us, hand-written 2.00 us)");
+            "of 1; 2.02 us, baseline 2.00 us)");
   EXPECT_THAT(met.Summary("kvm x", 1.0),
               AllOf(HasSubstr("target 1.00: MISSED"), HasSubstr("kvm x:")));
 }

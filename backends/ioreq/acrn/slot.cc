@@ -84,14 +84,8 @@ Request Config(const Words& words) {
 bool Slot::HasRequest() const noexcept {
   const uint32_t state =
       std::atomic_ref(shared_.processed).load(std::memory_order_acquire);
-  if (state != ACRN_IOREQ_STATE_PROCESSING) {
-    // The state has a cache line of its own, and is written last. Who polls has
-    // the other two already when it comes.
-    __builtin_prefetch(&shared_.type);
-    __builtin_prefetch(&shared_.reqs);
-    return false;
-  }
-  return Load(shared_.kernel_handled) == 0;
+  return state == ACRN_IOREQ_STATE_PROCESSING &&
+         Load(shared_.kernel_handled) == 0;
 }
 
 Request Slot::Copy() const noexcept {
