@@ -219,10 +219,7 @@ absl::Status CheckTogether(const WorldConfig& world) {
 
 }  // namespace
 
-absl::StatusOr<WorldConfig> ParseWorld(absl::string_view text) {
-  config::World message;
-  const absl::Status parsed = ParseText(text, message);
-  if (!parsed.ok()) return parsed;
+absl::StatusOr<WorldConfig> ToWorldConfig(const config::World& message) {
   absl::StatusOr<std::vector<RegionConfig>> regions = ReadRegions(message);
   if (!regions.ok()) return regions.status();
   WorldConfig world = {.regions = *std::move(regions), .devices = {}};
@@ -254,6 +251,13 @@ absl::StatusOr<WorldConfig> ParseWorld(absl::string_view text) {
     }
   }
   return world;
+}
+
+absl::StatusOr<WorldConfig> ParseWorld(absl::string_view text) {
+  config::World message;
+  const absl::Status parsed = ParseText(text, message);
+  if (!parsed.ok()) return parsed;
+  return ToWorldConfig(message);
 }
 
 }  // namespace ivshmem

@@ -17,6 +17,10 @@
 
 namespace ivshmem {
 
+namespace config {
+class World;  // config.proto
+}  // namespace config
+
 // A checked configuration (config.proto), in the library's own terms.
 
 struct RegionConfig {
@@ -48,10 +52,13 @@ struct WorldConfig {
   std::vector<DeviceConfig> devices;
 };
 
-// The world that `text`, a config.proto World in text form, describes. Errors:
-// InvalidArgument that names the place ("line 3, column 7" or
-// "devices[1].region"), what was expected and what came. What a device checks
-// when it is made is checked then.
+// The world that `world` describes. Errors: InvalidArgument that names the
+// place, as "devices[1].region", what was expected and what came. What a device
+// checks when it is made is checked then.
+absl::StatusOr<WorldConfig> ToWorldConfig(const config::World& world);
+
+// The same of a config.proto World in text form. An error may also name the
+// place as "line 3, column 7".
 absl::StatusOr<WorldConfig> ParseWorld(absl::string_view text);
 
 }  // namespace ivshmem
