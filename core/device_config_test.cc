@@ -130,6 +130,8 @@ TEST_F(DeviceConfigTest, NeedsNoDependencies) {
 // "IVPosition Register: if the device is not configured for interrupts, this is
 // zero. Else, it is the device's ID"; "Before QEMU 2.6.0, the register may read
 // -1 for a short while"; ACRN and the flat device: "IVPosition: id".
+// Clause: position-id, position-none, position-setup
+// Differs: position-acrn-flat
 TEST_F(DeviceConfigTest, Position) {
   constexpr uint32_t kNoId = 0xffffffff;
   constexpr auto kNone = InterruptMode::kNone;

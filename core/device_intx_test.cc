@@ -64,6 +64,7 @@ class DeviceIntxTest : public ::testing::Test {
 
 // "Interrupt Status Register bit 0 becomes 1 when an interrupt request from a
 // peer is received. Reading the register clears it."
+// Clause: intx-status, status-clears
 TEST_F(DeviceIntxTest, AnInterruptSetsStatus) {
   device_->OnPeerInterrupt(0);
   EXPECT_EQ(ReadStatus(), 1u);
@@ -75,6 +76,7 @@ TEST_F(DeviceIntxTest, AnInterruptSetsStatus) {
 
 // "INTx is asserted when the bit-wise AND of Status and Mask is non-zero", in
 // whatever order the two come about, and by any bit.
+// Clause: intx-level
 TEST_F(DeviceIntxTest, TheLevelIsStatusAndMask) {
   Mask(1);
   EXPECT_FALSE(line_.asserted);
@@ -112,6 +114,7 @@ TEST_F(DeviceIntxTest, ResultsSayWhetherTheGuestHasIt) {
 }
 
 // "The device is not capable to communicate the interrupt vector": any will do.
+// Clause: intx-vector
 TEST_F(DeviceIntxTest, TheVectorIsIgnored) {
   Mask(1);
   for (const Vector vector : {0, 1, 65535}) {
@@ -138,6 +141,7 @@ TEST_F(DeviceIntxTest, TellsOfChangesOnly) {
 }
 
 // On reset both registers are 0, so the line goes down.
+// Clause: reset
 TEST_F(DeviceIntxTest, ResetLowersTheLine) {
   Mask(1);
   device_->OnPeerInterrupt(0);
@@ -151,6 +155,7 @@ TEST_F(DeviceIntxTest, ResetLowersTheLine) {
 
 // "When the device has no MSI-X capability": with it, an interrupt leaves
 // Status alone, and Status and Mask gate nothing.
+// Clause: intx-level
 TEST_F(DeviceIntxTest, MsixHasNoLevel) {
   class Msix : public InterruptSink {
    public:

@@ -94,6 +94,8 @@ class DeviceTest : public ::testing::Test {
 
 // Mask and Status are stored; "reading the register clears it"; "whatever
 // dialect and specification do not define reads 0 and writes nothing".
+// Clause: mask-status, status-clears
+// Differs: status-acrn
 TEST_F(DeviceTest, ReadsAndWritesTheRegisters) {
   const auto device = Make(Msix());
   device->Write(kMaskOffset, 4, 0x12345678);
@@ -114,6 +116,7 @@ TEST_F(DeviceTest, ReadsAndWritesTheRegisters) {
 // "Writing this register requests to interrupt a peer. The written value's high
 // 16 bits are the ID of the peer, and its low 16 bits select a vector"; the
 // device's own id is a peer as any other.
+// Clause: doorbell-fields
 TEST_F(DeviceTest, RingsPeersAndItself) {
   const auto device = Make(Msix());
   const auto peer = Connect(*device, 7, 1);
@@ -127,6 +130,7 @@ TEST_F(DeviceTest, RingsPeersAndItself) {
 
 // "If the device is not configured for interrupts, the write is ignored. If the
 // interrupt hasn't completed setup, the write is ignored."
+// Clause: doorbell-unconfigured, doorbell-setup
 TEST_F(DeviceTest, DoesNotRingUnlessConfigured) {
   for (const Device::Config& config :
        {Device::Config{.id = 3}, Msix(2, std::nullopt)}) {
@@ -140,6 +144,7 @@ TEST_F(DeviceTest, DoesNotRingUnlessConfigured) {
 }
 
 // Each reason why a ring does not arrive is told and counted by itself.
+// Clause: doorbell-absent-peer, doorbell-absent-vector
 TEST_F(DeviceTest, CountsRingsByResult) {
   const auto device = Make(Msix());
   const auto bell = Connect(*device, 7, 0);
@@ -167,6 +172,7 @@ TEST_F(DeviceTest, CountsRingsByResult) {
 }
 
 // QEMU's device splits an access inside the doorbell: each piece rings.
+// Differs: qemu-narrow-access
 TEST_F(DeviceTest, OneAccessMayRingTwice) {
   Device::Config config = Msix();
   config.dialect = kQemu;
@@ -181,6 +187,7 @@ TEST_F(DeviceTest, OneAccessMayRingTwice) {
 
 // A peer's ring goes to the bus by its vector; one that the device does not
 // have is dropped, told and counted.
+// Clause: vectors
 TEST_F(DeviceTest, InterruptsByVector) {
   for (const auto& config :
        {Msix(2), Config(kQemuFlat, InterruptMode::kLine, 2, 3)}) {
@@ -205,6 +212,7 @@ TEST_F(DeviceTest, InterruptsByVector) {
   }
 }
 
+// Clause: plain
 TEST_F(DeviceTest, NoInterruptsWithoutConfiguration) {
   const auto device = Make({.id = 3});
   EXPECT_EQ(device->OnPeerInterrupt(0), InterruptResult::kNotConfigured);
@@ -214,6 +222,7 @@ TEST_F(DeviceTest, NoInterruptsWithoutConfiguration) {
 }
 
 // Reset: "Mask and Status 0; IVPosition kept", and so are the peers.
+// Clause: reset
 TEST_F(DeviceTest, Reset) {
   const auto device = Make(Msix());
   const auto bell = Connect(*device, 7, 0);

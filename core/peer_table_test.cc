@@ -83,6 +83,8 @@ class PeerTableTest : public ::testing::Test {
 
 // "If the peer with the requested ID isn't connected, or it has fewer interrupt
 // vectors connected, the write is ignored."
+// Clause: doorbell-absent-peer, doorbell-absent-vector
+// Differs: flat-vector-bound
 TEST_F(PeerTableTest, WhatIsNotConnectedIsNotRung) {
   EXPECT_EQ(Ring(0, 0), RingResult::kNoSuchPeer);
   const auto bell = Connect(0, 1);
@@ -123,6 +125,7 @@ TEST_F(PeerTableTest, ConnectErrors) {
 
 // "Their vectors arrive one at a time, in any order": what is there already
 // rings at every moment of it.
+// Fault: qemu-late-vectors
 TEST_F(PeerTableTest, VectorsInAnyOrder) {
   std::vector<std::shared_ptr<Bell>> bells(64);
   for (int i = 0; i < 64; ++i) {
@@ -141,6 +144,7 @@ TEST_F(PeerTableTest, VectorsInAnyOrder) {
 
 // QEMU: "a peer's second disconnect aborts; the same id coming back corrupts
 // the heap". Here both are fine.
+// Fault: qemu-disconnect-twice
 TEST_F(PeerTableTest, LeavesTwiceAndComesBack) {
   const auto former = Connect(5, 0);
   Connect(5, 7);

@@ -177,6 +177,8 @@ class EveryDialect : public ::testing::TestWithParam<const Dialect*> {
   const Dialect& dialect_ = *GetParam();
 };
 
+// Clause: reserved, access
+// Differs: qemu-narrow-access, access-acrn, flat-registers
 TEST_P(EveryDialect, ReadsOfEverySizeAtEveryOffset) {
   ForEveryAccess([this](uint64_t offset, int size) {
     for (const RegisterState& state : kStates) {
@@ -193,6 +195,8 @@ TEST_P(EveryDialect, ReadsOfEverySizeAtEveryOffset) {
   });
 }
 
+// Clause: reserved, access
+// Differs: qemu-narrow-access, access-acrn, qemu-vector-8-bits
 TEST_P(EveryDialect, WritesOfEverySizeAtEveryOffset) {
   ForEveryAccess([this](uint64_t offset, int size) {
     for (const RegisterState& state : kStates) {
@@ -214,6 +218,8 @@ TEST_P(EveryDialect, WritesOfEverySizeAtEveryOffset) {
 
 // An access never touches a register of which it hits no byte. This holds
 // whatever the dialect's rules are, so it is said without them.
+// Clause: access
+// Fault: acrn-8487
 TEST_P(EveryDialect, TouchesNothingElse) {
   ForEveryAccess([this](uint64_t offset, int size) {
     const auto hits = [offset, size](uint64_t at) {
@@ -244,6 +250,7 @@ TEST_P(EveryDialect, TouchesNothingElse) {
 }
 
 // "Max two rings": only QEMU's pieces ring twice, and nothing rings more.
+// Differs: qemu-narrow-access
 TEST_P(EveryDialect, RingsAtMostTwice) {
   int most = 0;
   ForEveryAccess([this, &most](uint64_t offset, int size) {
@@ -256,6 +263,7 @@ TEST_P(EveryDialect, RingsAtMostTwice) {
 }
 
 // Offsets near 2^64 and 2^32 are outside like all others.
+// Fault: acrn-8487
 TEST_P(EveryDialect, OffsetsDoNotWrapAround) {
   for (const uint64_t end : {uint64_t{0}, uint64_t{1} << 32}) {
     for (int from_end = -16; from_end < 16; ++from_end) {
@@ -284,6 +292,8 @@ INSTANTIATE_TEST_SUITE_P(Dialects, EveryDialect, ::testing::ValuesIn(kDialects),
 
 // "The written value's high 16 bits are the ID of the peer to interrupt, and
 // its low 16 bits select an interrupt vector", and back.
+// Clause: doorbell-fields
+// Differs: qemu-vector-8-bits
 TEST(DoorbellTest, SixteenBitsOfEach) {
   EXPECT_EQ(Doorbell::Decode(0x00020001), (Doorbell{2, 1}));
   EXPECT_EQ(Doorbell::Decode(0xffffffff), (Doorbell{65535, 65535}));

@@ -56,6 +56,7 @@ class FlatDeviceTest : public ::testing::Test {
 
 // QEMU's flat device: 16 bytes of registers. Mask and Status read 0 and ignore
 // writes, IVPosition is the id, the doorbell is write-only.
+// Differs: flat-registers, position-acrn-flat
 TEST_F(FlatDeviceTest, Registers) {
   const auto device = Make(Plain());
   for (uint64_t offset : {kMaskOffset, kStatusOffset, kDoorbellOffset}) {
@@ -85,6 +86,7 @@ TEST_F(FlatDeviceTest, MemoryWithoutAMapperTraps) {
 }
 
 // "its IRQ line is pulsed for every vector".
+// Differs: flat-registers
 TEST_F(FlatDeviceTest, EveryVectorPulsesTheLine) {
   const auto device = Make(Plain());
   device->device().OnPeerInterrupt(0);
@@ -108,6 +110,7 @@ TEST_F(FlatDeviceTest, NoLineMeansNoNotifications) {
 }
 
 // The main job: a PCI device and a flat one, joined by a switchboard.
+// Clause: doorbell-fields
 TEST_F(FlatDeviceTest, RingsAPciDeviceAndIsRung) {
   const auto flat = Make(Plain(), std::nullopt);
   mock::Host pc_host;

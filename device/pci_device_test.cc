@@ -45,6 +45,7 @@ class PciDeviceTest : public ::testing::Test {
 
 // "The device has vendor ID 1af4, device ID 1110, revision 1."  Class 0500 and
 // subsystem 1af4:1100 as QEMU's, which drivers match.
+// Clause: identity
 TEST_F(PciDeviceTest, Identity) {
   PciGuest guest(host_, {}, Plain());
   EXPECT_EQ(guest.Config(0x00, 4), 0x11101af4u);
@@ -55,6 +56,7 @@ TEST_F(PciDeviceTest, Identity) {
 }
 
 // "Before QEMU 2.6.0, it had revision 0."
+// Clause: identity
 TEST_F(PciDeviceTest, Revision0) {
   PciGuest guest(host_,
                  {.dialect = kRevision0, .interrupts = InterruptMode::kIntx},
@@ -66,6 +68,7 @@ TEST_F(PciDeviceTest, Revision0) {
 
 // ACRN's variant: subsystem vendor 8086, the region's id as subsystem, the
 // multi-function bit on function 0, 8 vectors.
+// Differs: identity-acrn
 TEST_F(PciDeviceTest, AcrnIdentity) {
   PciGuest guest(host_,
                  {.dialect = kAcrn, .subsystem_id = 7, .multi_function = true},
@@ -78,6 +81,8 @@ TEST_F(PciDeviceTest, AcrnIdentity) {
 
 // "BAR0 holds device registers (256 Byte MMIO), BAR1 holds MSI-X table and PBA,
 // BAR2 maps the shared memory object": 32-bit, 32-bit, 64-bit prefetchable.
+// Clause: bar0, bar1, bar2, pci-sizing
+// Differs: driver-windows-bar0
 TEST_F(PciDeviceTest, BarsBySizing) {
   PciGuest guest(host_, {}, Plain());
   for (int bar = 0; bar < 6; ++bar) {
@@ -92,6 +97,7 @@ TEST_F(PciDeviceTest, BarsBySizing) {
 }
 
 // "BAR1 ... (only ivshmem-doorbell)": a plain device has no BAR1 and no MSI-X.
+// Clause: bar1, plain
 TEST_F(PciDeviceTest, PlainHasNoMsix) {
   PciGuest guest(host_, {.interrupts = InterruptMode::kNone}, Plain());
   guest.SetConfig(pci::kBar0 + 4, 4, 0xffffffff);
@@ -102,6 +108,7 @@ TEST_F(PciDeviceTest, PlainHasNoMsix) {
 
 // A BAR is seen where the guest puts it, from the moment decode is on, and the
 // shared memory is mapped, not trapped.
+// Clause: bar0, bar2, pci-decode
 TEST_F(PciDeviceTest, BarsAppearWhereTheGuestPutsThem) {
   PciGuest guest(host_, {}, Plain());
   EXPECT_THAT(host_.log().Take(), IsEmpty());
@@ -119,6 +126,7 @@ TEST_F(PciDeviceTest, BarsAppearWhereTheGuestPutsThem) {
 }
 
 // Memory Space Enable gates decode.
+// Clause: pci-decode
 TEST_F(PciDeviceTest, DecodeOffHidesTheBars) {
   PciGuest guest(host_, {}, Plain());
   guest.Enumerate();
@@ -130,6 +138,7 @@ TEST_F(PciDeviceTest, DecodeOffHidesTheBars) {
 
 // A moved BAR is gone from the old place and is at the new one; the registers
 // keep what they hold.
+// Fault: acrn-8485
 TEST_F(PciDeviceTest, MovedBarKeepsItsRegisters) {
   PciGuest guest(host_, {}, Plain());
   guest.device().SetId(5);
@@ -207,6 +216,7 @@ TEST_F(PciDeviceTest, ReadOnlyMemory) {
 
 // "The peer's interrupt for this vector then becomes pending": through MSI-X,
 // with the message that the guest programmed.
+// Clause: doorbell-fields, bar2
 TEST_F(PciDeviceTest, TwoDevicesRingEachOther) {
   PciGuest a(host_, {.vectors = 2}, Plain());
   mock::Host other_host;
@@ -260,6 +270,7 @@ TEST_F(PciDeviceTest, InterruptsAreCountedByWhatBecameOfThem) {
 // non-zero and the device has no MSI-X capability. Interrupt Status Register
 // bit 0 becomes 1 when an interrupt request from a peer is received. Reading
 // the register clears it."
+// Clause: intx-level, intx-status, status-clears
 TEST_F(PciDeviceTest, Revision0Intx) {
   PciGuest guest(host_,
                  {.dialect = kRevision0, .interrupts = InterruptMode::kIntx},
@@ -283,6 +294,7 @@ TEST_F(PciDeviceTest, Revision0Intx) {
 }
 
 // Revision 0 with MSI-X, as the old msi=on: Mask and Status gate nothing.
+// Clause: intx-level
 TEST_F(PciDeviceTest, Revision0Msix) {
   PciGuest guest(host_, {.dialect = kRevision0}, Plain());
   guest.device().SetId(1);
@@ -298,6 +310,7 @@ TEST_F(PciDeviceTest, Revision0Msix) {
 
 // Reset: "Mask and Status 0, MSI-X off, vectors masked; IVPosition kept"; the
 // BARs are where the bus's reset leaves them: nowhere.
+// Clause: reset
 TEST_F(PciDeviceTest, Reset) {
   PciGuest guest(host_, {}, Plain());
   guest.device().SetId(3);
@@ -339,6 +352,7 @@ TEST_F(PciDeviceTest, PlacedBars) {
   EXPECT_EQ(host_.space().Read32(0xfd000000), 0u);
 }
 
+// Fault: qemu-odd-memory
 TEST_F(PciDeviceTest, CreateErrorsNameTheField) {
   uint8_t bytes[4096];
   EXPECT_EQ(CreateError({}, {}), "memory: expected some, got none");

@@ -55,6 +55,7 @@ class ListeningSocketTest : public testing::Test {
 
 // Clients can connect; the file has the mode that was asked for, and both files
 // go with the object.
+// Clause: server-socket
 TEST_F(ListeningSocketTest, ListensAndCleansUp) {
   {
     const auto socket = ListeningSocket::Listen(path_, 0621);

@@ -46,6 +46,7 @@ TEST_F(ServerTest, AClientThatNeverReadsHoldsUpNobody) {
 }
 
 // It wakes up and is told everything, none lost.
+// Fault: server-drops
 TEST_F(ServerTest, AClientThatReadsLateIsToldEverything) {
   Start({.vectors = kManyVectors});
   std::vector<std::unique_ptr<TestClient>> clients;

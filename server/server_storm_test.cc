@@ -48,9 +48,11 @@ class StormTest : public ServerTest {
 };
 
 // QEMU's server loses messages from 300 clients of one vector on ...
+// Fault: server-drops, server-select
 TEST_F(StormTest, ThousandClientsOfOneVector) { Storm(1000, 1); }
 
 // ... and from 100 of 4.
+// Fault: server-drops
 TEST_F(StormTest, HundredClientsOf64Vectors) { Storm(100, 64); }
 
 // Many who never read, or one message now and then, are not waited for long:

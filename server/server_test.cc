@@ -30,6 +30,8 @@ constexpr char kAlice[] = "0123456789abcdef0123456789abcdef";
 constexpr char kBob[] = "fedcba9876543210fedcba9876543210";
 
 // A client is sent the version, its id and the memory, and is told of itself.
+// Clause: server-first-id, greeting-version, greeting-id
+// Clause: greeting-memory, greeting-own
 TEST_F(ServerTest, GreetsAClient) {
   Start({.vectors = 2});
   const auto client = Join();
@@ -45,6 +47,7 @@ TEST_F(ServerTest, GreetsAClient) {
 
 // A client is told of those who are there before it is told of itself, and they
 // are told of it.
+// Clause: server-connect, notify-connect
 TEST_F(ServerTest, TellsClientsOfEachOther) {
   Start({.vectors = 2});
   std::vector<std::unique_ptr<TestClient>> clients;
@@ -59,6 +62,7 @@ TEST_F(ServerTest, TellsClientsOfEachOther) {
 
 // What a client has for another's vector is what the other has for its own, and
 // nobody's else.
+// Clause: greeting-own, vectors
 TEST_F(ServerTest, GivesEachVectorAnEventOfItsOwn) {
   Start({.vectors = 3});
   std::vector<std::unique_ptr<TestClient>> clients;
@@ -79,6 +83,8 @@ TEST_F(ServerTest, GivesEachVectorAnEventOfItsOwn) {
 }
 
 // Who leaves is told to all others; its id is the next client's.
+// Clause: server-disconnect, notify-disconnect
+// Differs: lowest-free-id
 TEST_F(ServerTest, TellsOfLeavingAndGivesTheLowestFreeId) {
   Start({});
   std::vector<std::unique_ptr<TestClient>> clients;
@@ -94,6 +100,7 @@ TEST_F(ServerTest, TellsOfLeavingAndGivesTheLowestFreeId) {
 }
 
 // The protocol has nothing that a client says: any byte ends the connection.
+// Clause: one-way, error-close
 TEST_F(ServerTest, DisconnectsAClientThatSpeaks) {
   Start({});
   const auto client = Join();
@@ -131,6 +138,7 @@ TEST_F(ServerTest, TakesHalfACloseForAWhole) {
 }
 
 // So has one that leaves what it was sent unread.
+// Fault: server-vanishing-client
 TEST_F(ServerTest, AClientMayLeaveAtAnyPointOfItsGreeting) {
   Start({.vectors = 4});
   const auto other = Join();
@@ -366,6 +374,7 @@ TEST_F(ServerTest, LeavesNothingBehind) {
 }
 
 // Options out of range are named, with what is expected and what came.
+// Fault: server-sizes
 TEST_F(ServerTest, RefusesOptionsOutOfRange) {
   const auto error = [&](Server::Options options) {
     const auto server =

@@ -65,6 +65,7 @@ TEST_F(EventFdTest, HandleIsTheDescriptor) {
 }
 
 // Signal adds 1 to the counter.
+// Clause: ring-write
 TEST_F(EventFdTest, SignalAddsOne) {
   EXPECT_EQ(event_->Signal(), Outcome::kSignalled);
   EXPECT_EQ(TakeCount(event_->fd()), 1U);
@@ -74,6 +75,7 @@ TEST_F(EventFdTest, SignalAddsOne) {
 }
 
 // Drain takes all signals at once and tells whether there were any.
+// Clause: ring-read
 TEST_F(EventFdTest, DrainTakesAll) {
   event_->Signal();
   event_->Signal();

@@ -61,6 +61,7 @@ TEST_F(ServerLinkClose, AmidTheGreeting) {
   });
 }
 
+// Fault: qemu-unplug-leaves
 TEST_F(ServerLinkClose, JoinedWithPeersAndADevice) {
   LeavesNothing([&] {
     JoinAs(1);
@@ -88,6 +89,7 @@ TEST_F(ServerLinkClose, WithHalfAMessageAndItsDescriptor) {
   });
 }
 
+// Fault: qemu-unplug-leaves
 TEST_F(ServerLinkClose, AfterALossAndARejoin) {
   LeavesNothing([&] {
     JoinAs(1);
@@ -124,6 +126,7 @@ TEST_F(ServerLinkClose, AfterAFault) {
 
 // A link and its thread may be closed at any moment under traffic from all
 // sides: a server that talks, peers that ring, a guest that rings back.
+// Fault: qemu-unplug-leaves
 TEST_F(ServerLinkClose, AnyMomentUnderTraffic) {
   // A sanitizer makes threads and pipes of its own when the first thread comes:
   // what is there after one round is there for good.

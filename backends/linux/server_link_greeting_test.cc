@@ -58,6 +58,8 @@ TEST_F(ServerLinkGreeting, NothingIsThereBeforeTheJoin) {
 
 // QEMU's device takes peers and its own vectors before the memory; so does the
 // link, and tells of them once it has joined.
+// Differs: peers-before-memory
+// Fault: qemu-own-vector-first
 TEST_F(ServerLinkGreeting, PeersMayComeBeforeTheMemory) {
   Start();
   Accept();
@@ -77,6 +79,7 @@ TEST_F(ServerLinkGreeting, PeersMayComeBeforeTheMemory) {
 }
 
 // A server that falls silent is an error that says what was awaited.
+// Fault: qemu-greeting-ends
 TEST_F(ServerLinkGreeting, TheDeadlineNamesTheMessageThatDidNotCome) {
   options_.greeting_deadline = absl::Milliseconds(30);
   options_.retry = false;
@@ -129,6 +132,8 @@ TEST_F(ServerLinkGreeting, WaitsForAServerThatIsNotThereYet) {
 
 // "The client should close the connection on receipt of versions it can't
 // handle."
+// Clause: greeting-version
+// Fault: flat-version
 TEST_F(ServerLinkGreeting, AnotherVersionIsRefused) {
   Start();
   Accept();
@@ -139,6 +144,7 @@ TEST_F(ServerLinkGreeting, AnotherVersionIsRefused) {
 
 // A server that goes away in the middle of the greeting does not make the loop
 // spin: the error says what was awaited, and the link tries again.
+// Fault: qemu-greeting-ends
 TEST_F(ServerLinkGreeting, EndOfFileInTheGreetingIsAFailure) {
   Start();
   Accept();

@@ -29,6 +29,7 @@ class ServerLinkPeers : public LinkTest {
 
 // "A peer's id with a descriptor is for interrupting that peer, vector 0, 1 and
 // so on in order": the guest's doorbell rings exactly that one.
+// Clause: ring-write, greeting-peers
 TEST_F(ServerLinkPeers, TheDoorbellRingsThePeersVector) {
   JoinAs(1);
   AttachDevice(1);
@@ -47,6 +48,7 @@ TEST_F(ServerLinkPeers, TheDoorbellRingsThePeersVector) {
 
 // "The own id with a descriptor is for receiving interrupts": a peer that
 // signals it interrupts the guest. Signals that come together are one.
+// Clause: ring-read, greeting-own
 TEST_F(ServerLinkPeers, APeersRingInterruptsTheGuest) {
   JoinAs(1);
   AttachDevice(2);
@@ -73,6 +75,7 @@ TEST_F(ServerLinkPeers, AGuestCanRingItself) {
 
 // "If the client is configured for fewer vectors, it closes the extra
 // descriptors. If for more, the extra ones remain unconnected."
+// Clause: vectors-fewer, vectors-more
 TEST_F(ServerLinkPeers, FewerAndMoreVectorsThanTheDeviceHas) {
   JoinAs(1);
   AttachDevice(2);
@@ -118,6 +121,7 @@ TEST_F(ServerLinkPeers, APeerThatLeftCannotBeRung) {
 }
 
 // Ids may come back.
+// Fault: qemu-disconnect-twice
 TEST_F(ServerLinkPeers, AnIdThatComesBackIsTheNewPeer) {
   JoinAs(1);
   AttachDevice(1);
@@ -171,6 +175,7 @@ TEST_F(ServerLinkPeers, OneDeviceAtATime) {
 
 // What pretends to be an event and is not would block a guest or write into
 // something else: the server is left.
+// Clause: error-close
 TEST_F(ServerLinkPeers, ADescriptorThatIsNoEventEndsTheConnection) {
   JoinAs(1);
   int pipe_fds[2];

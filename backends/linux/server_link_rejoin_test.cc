@@ -43,6 +43,7 @@ class ServerLinkRejoin : public LinkTest {
 
 // While the server is away, peers can be rung and can ring: their events do not
 // need it.
+// Clause: server-gone
 TEST_F(ServerLinkRejoin, PeersGoOnWithoutTheServer) {
   JoinAs(1);
   AttachDevice(1);
@@ -59,6 +60,8 @@ TEST_F(ServerLinkRejoin, PeersGoOnWithoutTheServer) {
 }
 
 // A restarted server is joined again, and its peers are the device's.
+// Differs: rejoin
+// Fault: qemu-server-restart
 TEST_F(ServerLinkRejoin, ARestartedServersPeersAreTheDevices) {
   JoinAs(1);
   AttachDevice(1);

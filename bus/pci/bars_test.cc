@@ -67,6 +67,7 @@ TEST(BarsTest, LowBitsSayTheType) {
 
 // "Software writes all ones and reads back: the bits that stay 0 give the
 // size."
+// Clause: pci-sizing
 TEST(BarsTest, WriteOfOnesShowsA32BitBarsSize) {
   ConfigSpace config = Decoding(One(0, {.size = 0x100}));
   WriteBar(config, 0, 0xffffffff);
@@ -83,6 +84,7 @@ TEST(BarsTest, SmallestAndLargest32BitSize) {
 }
 
 // "64-bit: the same over both registers, each written by itself."
+// Clause: pci-sizing
 TEST(BarsTest, WriteOfOnesShowsA64BitBarsSize) {
   ConfigSpace config = Decoding(
       One(2, {.size = 0x100000, .is_64bit = true, .prefetchable = true}));
@@ -137,6 +139,7 @@ TEST(BarsTest, Decodes64BitAddresses) {
 }
 
 // The register is in bytes, whatever the width of the access.
+// Fault: acrn-config-writable
 TEST(BarsTest, BytesAndWordsMoveABar) {
   const BarSpecs specs = One(0, {.size = 0x1000});
   ConfigSpace config = Decoding(specs);

@@ -123,6 +123,7 @@ TEST_F(FunctionConfigTest, NoPinWithoutIntx) {
 // offset, 0 at the end." 6.8.2.3: "Message Control: Table Size - 1 in 10:0,
 // Function Mask in 14, Enable in 15", then table and PBA, each an offset in
 // quadwords and the BAR's number in bits 2:0.
+// Clause: msix-capability
 TEST_F(FunctionConfigTest, CapabilityList) {
   const uint8_t first = ReadConfig<uint8_t>(*function_, 0x34);
   ASSERT_EQ(first, 0x40u);
@@ -133,6 +134,7 @@ TEST_F(FunctionConfigTest, CapabilityList) {
   EXPECT_EQ(ReadConfig<uint32_t>(*function_, first + 8), 0x800u | 1);
 }
 
+// Clause: msix-capability
 TEST_F(FunctionConfigTest, CapabilityOf300And2048Vectors) {
   FunctionSpec spec = Spec();
   spec.msix_bar = 5;
@@ -165,6 +167,8 @@ TEST_F(FunctionConfigTest, NoCapabilityWithoutMsix) {
 }
 
 // "Of Message Control, Enable and Function Mask are read/write."
+// Clause: pci-read-only
+// Differs: driver-zephyr-disabled-entries
 TEST_F(FunctionConfigTest, MsixControlBits) {
   SetMsixControl(0xffff);
   EXPECT_EQ(ReadConfig<uint16_t>(*function_, kMsixControl), 0xc002u);
@@ -181,6 +185,8 @@ TEST_F(FunctionConfigTest, MsixControlByDword) {
 
 // 6.1: "Reads of reserved or unimplemented registers return 0; writes to them
 // complete and are discarded." Cardbus CIS, Expansion ROM, the absent BARs.
+// Clause: pci-read-only
+// Fault: acrn-phantom-rom
 TEST_F(FunctionConfigTest, UnimplementedRegistersAreZero) {
   for (int offset : {0x20, 0x24, 0x28, 0x30, 0x38, 0x4c, 0x80, 0xfc}) {
     WriteConfig<uint32_t>(*function_, offset, 0xffffffff);
@@ -207,6 +213,8 @@ Bytes WritableBits() {
 
 // Every offset with every width: a write of ones changes these bits and no
 // others, and every read of any width agrees.
+// Clause: pci-read-only
+// Fault: acrn-config-writable
 TEST_F(FunctionConfigTest, EveryOffsetAndSize) {
   const Bytes mask = WritableBits();
   const Bytes initial = ReadBytes(*function_, 0, kSize);
@@ -267,6 +275,7 @@ RC_GTEST_PROP(FunctionConfigProperty, ReadOnlyBitsNeverChange, ()) {
 
 // 6.2.3: "Interrupt Status is 1 while the function wants to interrupt; setting
 // Interrupt Disable has no effect on it." In whatever access it is part of.
+// Clause: pci-interrupt-disable
 TEST_F(FunctionConfigTest, InterruptStatusIsTheLevelNow) {
   const Bytes initial = ReadBytes(*function_, 0, kSize);
   source_.level = true;

@@ -27,6 +27,7 @@ constexpr uint16_t kMaskedControl =
     kMsixControlEnable | kMsixControlFunctionMask;
 
 // 6.8.2.3: "Enable and Function Mask"; 6.2.2: "Bus Master".
+// Clause: msix-function-mask, msix-bus-master
 TEST_F(FunctionInterruptTest, ConfigSpaceGatesMsix) {
   Place();
   EnableMsix();
@@ -58,6 +59,7 @@ TEST_F(FunctionInterruptTest, MsixControlByBytes) {
 }
 
 // Memory Space gates the guest's accesses, not the function's own.
+// Differs: memory-decode-and-interrupts
 TEST_F(FunctionInterruptTest, MessagesDoNotNeedMemorySpace) {
   Place();
   EnableMsix();
@@ -133,6 +135,7 @@ TEST_F(FunctionInterruptTest, SendMayResetTheFunction) {
 }
 
 // 6.2.2: "Interrupt Disable".
+// Clause: pci-interrupt-disable
 TEST_F(FunctionInterruptTest, InterruptDisableMovesTheLine) {
   source_.level = true;
   function_->intx()->Settle();
@@ -145,6 +148,7 @@ TEST_F(FunctionInterruptTest, InterruptDisableMovesTheLine) {
 
 // 6.8.2.3: "while MSI-X Enable is 1 the function is prohibited from using its
 // INTx# pin."
+// Clause: msix-disables-intx
 TEST_F(FunctionInterruptTest, MsixSilencesThePin) {
   source_.level = true;
   function_->intx()->Settle();

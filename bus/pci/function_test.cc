@@ -34,6 +34,7 @@ constexpr uint16_t kRunning = kCommandMemorySpace | kCommandBusMaster;
 constexpr uint16_t kMaskedControl =
     kMsixControlEnable | kMsixControlFunctionMask;
 
+// Clause: pci-sizing
 TEST_F(FunctionTest, BarSizes) {
   EXPECT_EQ(function_->BarSize(0), 0x100u);
   EXPECT_EQ(function_->BarSize(1), 0x1000u);
@@ -65,6 +66,8 @@ TEST_F(FunctionTest, BarsReachTheirHandlers) {
 }
 
 // "Memory Space 0: the function does not respond", whichever BAR.
+// Clause: pci-decode
+// Fault: acrn-memory-space
 TEST_F(FunctionTest, NoDecodeNoAnswer) {
   Place();
   const auto expect_silence = [this](const char* when) {

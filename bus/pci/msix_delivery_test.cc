@@ -20,6 +20,7 @@ using Messages = std::vector<MsiMessage>;
 using Outcome = Msix::Outcome;
 
 // "The function sends the entry's data to the entry's address."
+// Clause: msix-message
 TEST_F(MsixDeliveryTest, SendsTheEntrysMessage) {
   OpenAll();
   for (int vector = 0; vector < kVectors; ++vector) {
@@ -37,6 +38,7 @@ TEST_F(MsixDeliveryTest, SendsEachTime) {
   EXPECT_EQ(sink_.Take(), Messages({MessageOf(1), MessageOf(1)}));
 }
 
+// Clause: msix-message
 TEST_F(MsixDeliveryTest, UsesTheEntryAsItIsNow) {
   OpenAll();
   Write<uint32_t>(msix_, 8, 0x77);
@@ -58,6 +60,8 @@ TEST_F(MsixDeliveryTest, ThereIsNoOtherVector) {
 // "While a vector is masked the function must not send its message and must set
 // the pending bit; when it is unmasked with the bit set, the message is sent
 // and the bit cleared."
+// Clause: msix-vector-mask, pending
+// Fault: acrn-masked-lost
 TEST_F(MsixDeliveryTest, MaskedVectorIsKeptUntilUnmasked) {
   OpenAll();
   SetMask(2, true);
@@ -72,6 +76,7 @@ TEST_F(MsixDeliveryTest, MaskedVectorIsKeptUntilUnmasked) {
 }
 
 // "The state is one bit": what is masked merges.
+// Clause: msix-vector-mask
 TEST_F(MsixDeliveryTest, KeptInterruptsMerge) {
   OpenAll();
   SetMask(0, true);
@@ -83,6 +88,7 @@ TEST_F(MsixDeliveryTest, KeptInterruptsMerge) {
   EXPECT_EQ(sink_.Take(), Messages());
 }
 
+// Clause: vectors
 TEST_F(MsixDeliveryTest, AMaskConcernsItsOwnVector) {
   OpenAll();
   SetMask(0, true);
@@ -126,6 +132,8 @@ TEST_F(MsixDeliveryTest, PendingFollowsAChangedEntry) {
 }
 
 // "Function Mask 1: all vectors are masked, whatever their own bits say."
+// Clause: msix-function-mask
+// Fault: acrn-masked-lost
 TEST_F(MsixDeliveryTest, FunctionMaskKeepsAll) {
   OpenAll();
   SetMask(3, true);
@@ -143,6 +151,7 @@ TEST_F(MsixDeliveryTest, FunctionMaskKeepsAll) {
 }
 
 // Unmasking a vector under Function Mask lets nothing out.
+// Clause: msix-function-mask
 TEST_F(MsixDeliveryTest, BothMasksMustGo) {
   OpenAll();
   SetMask(0, true);
@@ -156,6 +165,8 @@ TEST_F(MsixDeliveryTest, BothMasksMustGo) {
 
 // 6.2.2: "Bus Master 0 keeps the function from writing to memory", and a
 // message is such a write. It is kept, not lost.
+// Clause: msix-bus-master
+// Differs: qemu-bus-master
 TEST_F(MsixDeliveryTest, WithoutBusMasterInterruptsAreKept) {
   OpenAll();
   msix_.SetGates(kNoBusMaster);
@@ -178,6 +189,7 @@ TEST_F(MsixDeliveryTest, BusMasterAndFunctionMaskBothGate) {
 }
 
 // "MSI-X Enable 0: the function may not use MSI-X." Interrupts are lost then.
+// Differs: msix-disabled
 TEST_F(MsixDeliveryTest, WhileDisabledInterruptsAreLost) {
   OpenAll();
   msix_.SetGates(kDisabled);

@@ -22,6 +22,7 @@ constexpr uint64_t kOnes = std::numeric_limits<uint64_t>::max();
 // PCI Local Bus 3.0, 6.8.2: "a table entry has 16 bytes, the PBA a bit for each
 // vector in quadwords; both are aligned to 8 bytes at least and do not
 // overlap". The offsets are QEMU's.
+// Clause: msix-capability
 TEST(MsixLayoutTest, FitsQemus) {
   struct Case {
     int vectors;
@@ -81,6 +82,7 @@ class MsixBarTest : public ::testing::Test {
 };
 
 // "After reset the vector control's mask bit is 1"; the rest is zero here.
+// Clause: msix-table
 TEST_F(MsixBarTest, EntriesStartMasked) {
   for (uint64_t entry = 0; entry < kTableEnd; entry += 16) {
     EXPECT_EQ(Read<uint64_t>(msix_, entry), 0u);
@@ -90,6 +92,7 @@ TEST_F(MsixBarTest, EntriesStartMasked) {
 }
 
 // "Software accesses the table with aligned dwords or quadwords."
+// Clause: msix-table
 TEST_F(MsixBarTest, DwordsOfAnEntry) {
   const uint64_t entry = 16 * 69;
   Write<uint32_t>(msix_, entry + 0, 0xfee00000);
@@ -104,6 +107,7 @@ TEST_F(MsixBarTest, DwordsOfAnEntry) {
   EXPECT_EQ(Read<uint64_t>(msix_, entry + 8), 0x4141u);
 }
 
+// Clause: msix-table
 TEST_F(MsixBarTest, QuadwordsOfAnEntry) {
   Write<uint64_t>(msix_, 16, 0x1122334455667788);
   Write<uint64_t>(msix_, 24, 0x100004041);
@@ -180,6 +184,8 @@ TEST_F(MsixBarTest, PbaHasABitForEachVector) {
 }
 
 // "Software should never write the PBA": it has no effect.
+// Clause: msix-pending-read-only, pending
+// Differs: pba-write
 TEST_F(MsixBarTest, PbaIsReadOnly) {
   Keep(5);
   Write<uint64_t>(msix_, kPba, 0);
@@ -205,6 +211,7 @@ TEST_F(MsixBarTest, ResetForgetsTableAndPba) {
 }
 
 // The last entry of a table that pushed the PBA out of the way, and its bit.
+// Differs: vectors-2048
 TEST(MsixLargeTest, LastOf300And2048Vectors) {
   for (int vectors : {300, 2048}) {
     Msix msix(vectors, nullptr, nullptr);

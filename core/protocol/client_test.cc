@@ -62,6 +62,8 @@ class ClientTest : public ::testing::Test {
 
 // "On connect, the server sends in order": version, id, memory, the vectors of
 // the others, those of the client; then notifications.
+// Clause: greeting-version, greeting-id, greeting-memory, greeting-peers
+// Clause: greeting-own
 TEST_F(ClientTest, AWholeGreeting) {
   EXPECT_EQ(Event(0, 0), (ClientEvent{Kind::kVersion}));
   EXPECT_EQ(Event(3, 0), (ClientEvent{Kind::kId, 3}));
@@ -95,6 +97,8 @@ TEST_F(ClientTest, WhatIsAwaited) {
 
 // 1. "The client should close the connection on receipt of versions it can't
 // handle."
+// Clause: greeting-version
+// Fault: flat-version
 TEST(ClientVersionTest, IsZero) {
   for (int64_t version :
        {int64_t{1}, int64_t{-1}, std::numeric_limits<int64_t>::max(),
@@ -116,6 +120,8 @@ TEST_F(ClientTest, VersionHasNoHandle) {
 }
 
 // 2. "IDs must be between 0 and 65535."
+// Clause: greeting-id
+// Fault: flat-ids-cut
 TEST(ClientIdTest, Range) {
   for (int id : {0, 1, 65535}) {
     Client client;
@@ -178,6 +184,7 @@ TEST_F(ClientTest, MemoryComesOnce) {
 
 // QEMU's device takes peers, vectors and leavings before the memory, so a
 // server may send them; the client has not joined before it has the memory.
+// Differs: peers-before-memory
 TEST_F(ClientTest, MemoryAfterPeers) {
   Identify();
   EXPECT_EQ(Event(4, 1), (ClientEvent{Kind::kPeerVector, 4, 0}));
@@ -192,6 +199,7 @@ TEST_F(ClientTest, MemoryAfterPeers) {
 
 // 4. "Repeated N times ... vector 0,..,N-1, in order." Each peer counts for
 // itself, however the messages are mixed.
+// Clause: greeting-peers, greeting-own
 TEST_F(ClientTest, VectorsCountUp) {
   Join();
   for (Vector vector = 0; vector < 100; ++vector) {
@@ -221,6 +229,7 @@ TEST_F(ClientTest, SurplusVectors) {
 }
 
 // 6. "Else, it's a disconnection notification for the peer with that ID."
+// Clause: notify-connect, notify-disconnect
 TEST_F(ClientTest, APeerLeavesAndComesBack) {
   Join();
   Event(4, 1);
@@ -233,6 +242,7 @@ TEST_F(ClientTest, APeerLeavesAndComesBack) {
 }
 
 // A peer of which nothing is known may leave, also for the second time.
+// Fault: qemu-disconnect-twice
 TEST_F(ClientTest, AnUnknownPeerLeaves) {
   Join();
   EXPECT_EQ(Event(4, 0), (ClientEvent{Kind::kUnknownPeerLeft, 4}));
@@ -242,6 +252,7 @@ TEST_F(ClientTest, AnUnknownPeerLeaves) {
 }
 
 // A client is not told of its own leaving, with vectors or without.
+// Fault: flat-own-disconnect
 TEST_F(ClientTest, TheOwnIdDoesNotLeave) {
   Join();
   EXPECT_EQ(Error(3, 0),
@@ -249,6 +260,7 @@ TEST_F(ClientTest, TheOwnIdDoesNotLeave) {
             "with none");
 }
 
+// Fault: flat-own-disconnect
 TEST_F(ClientTest, TheOwnIdDoesNotLeaveWithVectors) {
   Join();
   Event(3, 1);
@@ -258,6 +270,7 @@ TEST_F(ClientTest, TheOwnIdDoesNotLeaveWithVectors) {
 }
 
 // "A peer ID (number between 0 and 65535)"; only -1 is something else.
+// Fault: flat-ids-cut
 TEST(ClientNumberTest, Range) {
   for (const bool joined : {false, true}) {
     for (const int64_t number :
@@ -314,6 +327,7 @@ TEST(ClientHandlesTest, OneAtMost) {
 
 // "Both client and server close the connection on error": after one, nothing is
 // understood any more, and nothing changes.
+// Clause: error-close
 TEST_F(ClientTest, AnErrorIsFinal) {
   Identify();
   Event(4, 1);

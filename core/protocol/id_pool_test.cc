@@ -25,6 +25,7 @@ using Holdings = std::vector<IdPool::Holding>;
 absl::Time At(int second) { return absl::FromUnixSeconds(second); }
 
 // Nobody gets the lowest id that is neither in use nor kept.
+// Differs: lowest-free-id
 TEST(IdPoolTest, LowestFirst) {
   IdPool pool(4);
   EXPECT_EQ(pool.Take("", At(0)), 0);

@@ -77,6 +77,7 @@ class MessageReaderTest : public ::testing::Test {
 using Messages = std::vector<Taken>;
 
 // A message is 8 bytes and may be accompanied by a handle.
+// Clause: message
 TEST_F(MessageReaderTest, OneMessageInOnePiece) {
   EXPECT_EQ(Feed(Stream({-1}), {7}), (Messages{{-1, {7}}}));
   EXPECT_EQ(Feed(Stream({5})), (Messages{{5, {}}}));
@@ -182,6 +183,7 @@ TEST_F(MessageReaderTest, HandlesWithoutBytes) {
 
 // More than one handle, together or one by one, all reach the receiver, which
 // says what that means.
+// Clause: message
 TEST_F(MessageReaderTest, DoubledHandles) {
   const std::vector<uint8_t> bytes = Stream({1});
   const auto stream = absl::MakeConstSpan(bytes);

@@ -32,6 +32,7 @@ static_assert(Decode({0, 0, 0, 0, 0, 0, 0, 0x80}) ==
 static_assert(Encode(kVersion) == MessageBytes{});
 static_assert(kMemory == -1);
 
+// Clause: message
 TEST(MessageTest, EachByteHasItsPlace) {
   for (int byte = 0; byte < 8; ++byte) {
     MessageBytes bytes = {};

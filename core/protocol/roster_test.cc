@@ -18,6 +18,7 @@ namespace {
 
 // A client is told of version, id and memory ("in order": 1., 2., 3.) and of
 // itself (5.).
+// Clause: greeting-version, greeting-id, greeting-memory, greeting-own
 TEST(RosterTest, GreetingOfTheFirst) {
   Roster roster(2);
   EXPECT_TRUE(roster.Join(3));
@@ -27,6 +28,7 @@ TEST(RosterTest, GreetingOfTheFirst) {
 
 // Before itself, of the clients that were there when it came, in the order of
 // their coming (4.).
+// Clause: greeting-peers
 TEST(RosterTest, GreetingOfAnother) {
   Roster roster(2);
   roster.Join(9);
@@ -38,6 +40,7 @@ TEST(RosterTest, GreetingOfAnother) {
 }
 
 // Then of comings and goings (6.), in their order.
+// Clause: notify-connect, notify-disconnect
 TEST(RosterTest, ComingsAndGoings) {
   Roster roster(2);
   roster.Join(1);

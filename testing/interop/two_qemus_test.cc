@@ -69,6 +69,7 @@ TEST_F(TwoQemus, HaveIds) {
   EXPECT_EQ(b_->id(), 1);
 }
 
+// Clause: doorbell-fields, ring-write
 TEST_F(TwoQemus, RingEachOther) { ExpectRingsBothWays(*a_, *b_); }
 
 TEST_F(TwoQemus, ShareTheMemory) {

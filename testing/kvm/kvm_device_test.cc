@@ -64,6 +64,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 // The guests find the device, place its BARs, and see their ids; what one
 // writes into BAR2 the other reads, without leaving the guest.
+// Clause: bar2
 TEST_P(KvmDevice, MemoryIsShared) {
   EXPECT_EQ(a_->Register(kPositionOffset), a_->id());
   EXPECT_EQ(b_->Register(kPositionOffset), b_->id());
@@ -90,6 +91,7 @@ TEST_P(KvmDevice, BarsAreSized) {
 // 10,000 rings, each after the last has been counted by the other's handler:
 // none is lost, none comes twice; and the doorbell's path is the one that was
 // asked for.
+// Clause: doorbell-fields
 TEST_P(KvmDevice, RingsArrive) {
   constexpr uint32_t kCounter = KvmPciGuest::kBar2 + 0x40;
   b_->guest().CountAt(kCounter);
@@ -109,6 +111,7 @@ TEST_P(KvmDevice, RingsItself) {
 }
 
 // A vector that the peer lacks, and a peer that is not there: nothing happens.
+// Clause: doorbell-absent-peer, doorbell-absent-vector
 TEST_P(KvmDevice, RingsNobody) {
   a_->Ring(b_->id(), 2);
   a_->Ring(7, 0);
@@ -121,6 +124,7 @@ TEST_P(KvmDevice, RingsNobody) {
 
 // A masked vector keeps what is rung until it is unmasked; the pending bit says
 // so meanwhile.
+// Clause: pending, msix-vector-mask
 TEST_P(KvmDevice, MaskedVectorsArePending) {
   b_->MaskVector(1, true);
   Settle();

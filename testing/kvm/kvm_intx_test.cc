@@ -156,6 +156,7 @@ TEST_P(KvmIntx, RingsArrive) {
 
 // While Mask keeps the line down, Status tells; with Mask open, the line goes
 // up.
+// Clause: intx-level
 TEST_P(KvmIntx, MaskKeepsTheLineDown) {
   a_->Ring(b_->id());
   EXPECT_EQ(b_->Interrupts(), 0u);
@@ -165,6 +166,7 @@ TEST_P(KvmIntx, MaskKeepsTheLineDown) {
 }
 
 // A driver that polls takes the interrupt away by reading Status.
+// Clause: status-clears
 TEST_P(KvmIntx, StatusIsClearedByReading) {
   a_->Ring(b_->id());
   EXPECT_EQ(b_->guest().Read(IntxGuest::kBar0 + kStatusOffset), 1u);

@@ -106,6 +106,7 @@ TEST_F(ClientCommand, RingAll) {
 
 // "Stops cleanly on SIGINT", "on the end of its input", after so many
 // interrupts.
+// Fault: client-input-ends
 TEST_F(ClientCommand, WatchEnds) {
   const auto interrupted = StartCommand(server_, {"watch", "--ignore-input"});
   ASSERT_TRUE(Writes(*interrupted, "watching as"));

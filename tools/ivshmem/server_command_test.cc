@@ -81,6 +81,7 @@ TEST_F(ServerCommandTest, StaysAtAHangup) {
 
 // A second server is refused, in words, and harms nothing; QEMU's unlinks the
 // live memory.
+// Fault: server-second
 TEST_F(ServerCommandTest, RefusesASecondServer) {
   const auto first = Serve({"--shm-name", shm_});
   const auto client = Join();

@@ -16,6 +16,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 
 // Bytes are numbers, decimal or hexadecimal, or powers of 1024 of them.
+// Fault: server-sizes
 TEST(ParseSize, ReadsNumbersAndUnits) {
   EXPECT_EQ(*ParseSize("--size", "0"), 0);
   EXPECT_EQ(*ParseSize("--size", "4096"), 4096);

@@ -147,6 +147,7 @@ TEST_P(AcrnDeviceTest, ConfigSpaceEveryWay) {
 
 // Mask and Status keep what is written, and a read does not clear. IVPosition
 // is the VM's id, and read-only. The doorbell reads 0.
+// Differs: status-acrn, position-acrn-flat
 TEST_P(AcrnDeviceTest, Registers) {
   a_->PlaceBars();
   guest_->Write(a_->bar0() + kMaskOffset, 0x12345678);
@@ -163,6 +164,7 @@ TEST_P(AcrnDeviceTest, Registers) {
 
 // Only 4 bytes, 4-aligned, below 16. Anything else writes nothing; what a read
 // gives is not what somebody left there.
+// Differs: access-acrn
 TEST_P(AcrnDeviceTest, AccessRule) {
   a_->PlaceBars();
   guest_->Write(a_->bar0() + kMaskOffset, 0x12345678);
@@ -247,6 +249,7 @@ TEST_P(AcrnDeviceTest, SharedMemory) {
 
 // An interrupt for a masked vector is in the PBA, and delivered when it is
 // unmasked; once.
+// Fault: acrn-masked-lost
 TEST_P(AcrnDeviceTest, FaultMaskedVectorsAreLost) {
   Enumerate();
   b_->MaskVector(6, true);
@@ -259,6 +262,7 @@ TEST_P(AcrnDeviceTest, FaultMaskedVectorsAreLost) {
 }
 
 // The same while the whole function is masked.
+// Fault: acrn-masked-lost
 TEST_P(AcrnDeviceTest, FaultMaskedFunctionsLoseInterrupts) {
   Enumerate();
   guest_->SetConfig(4, pci::kMsixControl,
@@ -272,6 +276,7 @@ TEST_P(AcrnDeviceTest, FaultMaskedFunctionsLoseInterrupts) {
 
 // More than 8 regions, one VM with several devices in the same one, ids that
 // are not the VM's.
+// Fault: acrn-fixed-numbers
 TEST_P(AcrnDeviceTest, FaultOneDeviceForEachVmAndRegion) {
   Enumerate();
   std::vector<std::unique_ptr<AcrnDevice>> devices;
@@ -297,6 +302,7 @@ TEST_P(AcrnDeviceTest, FaultOneDeviceForEachVmAndRegion) {
 }
 
 // A peer that unbinds while it is rung by other vCPUs.
+// Fault: acrn-unbind-race
 TEST_P(AcrnDeviceTest, FaultUnbindRacesRings) {
   Enumerate();
   std::atomic<bool> stop{false};
@@ -316,6 +322,7 @@ TEST_P(AcrnDeviceTest, FaultUnbindRacesRings) {
 }
 
 // #8485: a BAR that moves does not touch the registers.
+// Fault: acrn-8485
 TEST_P(AcrnDeviceTest, Fault8485RegistersLostWhenABarMoves) {
   a_->PlaceBars();
   guest_->Write(a_->bar0(), 0x55);
@@ -328,6 +335,7 @@ TEST_P(AcrnDeviceTest, Fault8485RegistersLostWhenABarMoves) {
 }
 
 // #8487: past the four registers BAR0 reads 0, and past BAR0 nobody is.
+// Fault: acrn-8487
 TEST_P(AcrnDeviceTest, Fault8487Bar0OutOfBounds) {
   a_->PlaceBars();
   EXPECT_EQ(Read(a_->bar0() + 0x10), 0u);
@@ -339,6 +347,7 @@ TEST_P(AcrnDeviceTest, Fault8487Bar0OutOfBounds) {
 }
 
 // #5717: BAR0 is 256 bytes, not 4 KiB.
+// Fault: acrn-5717
 TEST_P(AcrnDeviceTest, Fault5717Bar0Of4KiB) {
   guest_->SetConfig(3, pci::kBar0, 0xffffffff);
   EXPECT_EQ(ConfigA(pci::kBar0), 0xffffff00u);
@@ -346,6 +355,7 @@ TEST_P(AcrnDeviceTest, Fault5717Bar0Of4KiB) {
 
 // Ids, status and the capability pointer are not the guest's to write, whatever
 // the width; and a BAR is written as wide as the access is.
+// Fault: acrn-config-writable
 TEST_P(AcrnDeviceTest, FaultConfigSpaceIsWritable) {
   for (const uint32_t offset : {0x00, 0x08, 0x2c, 0x34}) {
     const uint32_t before = ConfigA(offset);
@@ -363,6 +373,7 @@ TEST_P(AcrnDeviceTest, FaultConfigSpaceIsWritable) {
 }
 
 // BAR4, BAR5 and the ROM's BAR are wired to 0.
+// Fault: acrn-phantom-rom
 TEST_P(AcrnDeviceTest, FaultPhantomRom) {
   for (const uint32_t offset : {0x20, 0x24, 0x30}) {
     guest_->SetConfig(3, offset, 0xfffff801);
@@ -371,6 +382,7 @@ TEST_P(AcrnDeviceTest, FaultPhantomRom) {
 }
 
 // Without Memory Space Enable nobody answers at the BARs.
+// Fault: acrn-memory-space
 TEST_P(AcrnDeviceTest, FaultMemorySpaceEnableIgnored) {
   Enumerate();
   guest_->SetConfig(3, pci::kCommand, 0, 2);
@@ -385,6 +397,7 @@ TEST_P(AcrnDeviceTest, FaultMemorySpaceEnableIgnored) {
 
 // #8234: a region's name or size that does not match is an error that says
 // which, what was expected and what came.
+// Fault: acrn-8234
 TEST_P(AcrnDeviceTest, Fault8234BareErrors) {
   a_port_ = nullptr;
   auto port = switchboard_.Bind("hv:/shm_region_1", kSize, a_->device());

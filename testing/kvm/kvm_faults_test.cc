@@ -1,0 +1,43 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Faults of QEMU's device on KVM, each shown absent on a real vCPU.
+
+#include <memory>
+
+#include "backends/linux/server_link.h"
+#include "core/peer_table.h"
+#include "gtest/gtest.h"
+#include "testing/interop/server_process.h"
+#include "testing/kvm/kvm_guest.h"
+#include "testing/kvm/kvm_pci_guest.h"
+#include "testing/kvm/require_kvm.h"
+
+namespace ivshmem {
+namespace {
+
+// The device has four vectors and the server gives two. The guest enables all,
+// masks and unmasks those that are missing, and rings them; the others work.
+// Fault: qemu-vector-missing
+TEST(KvmFaults, TheGuestUnmasksAMissingVector) {
+  IVSHMEM_SKIP_WITHOUT_KVM();
+  ServerProcess server({"--vectors", "2", "--size", "1M"});
+  ASSERT_NO_FATAL_FAILURE(server.Start());
+  KvmPciGuest guest({.socket_path = server.socket_path()}, {.vectors = 4});
+  ASSERT_TRUE(guest.Knows(guest.id(), 1));
+  for (const int vector : {2, 3}) {
+    guest.MaskVector(vector, true);
+    guest.Settle();
+    guest.MaskVector(vector, false);
+    guest.Settle();
+    guest.Ring(guest.id(), static_cast<Vector>(vector));
+  }
+  EXPECT_EQ(guest.device().device().count(RingResult::kNoSuchVector), 2u);
+  guest.Ring(guest.id(), 1);
+  EXPECT_TRUE(guest.guest().InterruptsBecome(1, 1));
+  EXPECT_EQ(guest.guest().interrupts(2), 0u);
+  EXPECT_EQ(guest.guest().interrupts(3), 0u);
+}
+
+}  // namespace
+}  // namespace ivshmem
