@@ -210,10 +210,12 @@ TEST_P(RingingTest, RefusesPeersThatCannotBe) {
             "id: expected that of a peer that joined, got 1");
   EXPECT_EQ(Do("vector_arrives { id: 9 vector: 0 }"),
             "id: expected that of a peer that joined, got 9");
-  EXPECT_EQ(Do("peer_joins { id: 9 vectors: 2048 }"), "");
+  EXPECT_EQ(Do("peer_joins { id: 9 vectors: 1 }"), "");
   EXPECT_EQ(Do("vector_arrives { id: 9 vector: 2048 }"),
             "vector: expected 0..2047, got 2048");
+  EXPECT_EQ(Do("vector_arrives { id: 9 vector: 2047 }"), "");
   EXPECT_EQ(Ring("a", 9, 2047), "rings { peer: 9 vector: 2047 }");
+  EXPECT_EQ(Ring("a", 9, 2046), "");
 }
 
 // A peer's interrupt comes as the device has been told to bring it: held while
