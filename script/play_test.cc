@@ -91,7 +91,7 @@ TEST(PlayTest, NamesTheFirstMismatch) {
   EXPECT_EQ(PlayText("steps { read { config: 0 size: 2 } gives: 0x11f4 "
                      "of_bits: 0xff00 }")
                 .message(),
-            "steps[1] (a reads 2 bytes at config+0x0): expected 0x1100, got "
+            "steps[1] (a reads 2 bytes at config+0): expected 0x1100, got "
             "0x1a00");
 }
 

@@ -31,6 +31,11 @@ class Shrinker {
       smaller = RemoveSteps();
       smaller |= RemoveDevices();
       smaller |= RemoveRegions();
+      for (int i = 0; i < best_.world().regions_size(); ++i) {
+        smaller |= SimplifyNumbers([i](Script& script) {
+          return script.mutable_world()->mutable_regions(i);
+        });
+      }
       for (int i = 0; i < best_.steps_size(); ++i) {
         smaller |= ForgetOutcome(i);
         smaller |= SimplifyNumbers(
@@ -78,27 +83,40 @@ class Shrinker {
     return removed;
   }
 
-  // Each with its steps.
   bool RemoveDevices() {
     bool removed = false;
     for (int i = best_.world().devices_size() - 1; i >= 0; --i) {
       if (best_.world().devices_size() == 1) break;
-      Script candidate = best_;
-      const std::string first = candidate.world().devices(0).name();
-      const std::string gone = candidate.world().devices(i).name();
-      candidate.mutable_world()->mutable_devices()->DeleteSubrange(i, 1);
-      auto& steps = *candidate.mutable_steps();
-      for (Step& step : steps) {
-        if (step.device().empty()) step.set_device(first);
-      }
-      steps.erase(std::remove_if(steps.begin(), steps.end(),
-                                 [&gone](const Step& step) {
-                                   return step.device() == gone;
-                                 }),
-                  steps.end());
-      removed |= Try(candidate);
+      removed |= RemoveDevice(i);
     }
     return removed;
+  }
+
+  // With its steps, or with another that does what it did.
+  bool RemoveDevice(int index) {
+    Script without = best_;
+    const std::string first = without.world().devices(0).name();
+    const std::string gone = without.world().devices(index).name();
+    without.mutable_world()->mutable_devices()->DeleteSubrange(index, 1);
+    for (Step& step : *without.mutable_steps()) {
+      if (step.device().empty()) step.set_device(first);
+    }
+    Script candidate = without;
+    auto& steps = *candidate.mutable_steps();
+    steps.erase(std::remove_if(steps.begin(), steps.end(),
+                               [&gone](const Step& step) {
+                                 return step.device() == gone;
+                               }),
+                steps.end());
+    if (Try(candidate)) return true;
+    for (const auto& other : without.world().devices()) {
+      candidate = without;
+      for (Step& step : *candidate.mutable_steps()) {
+        if (step.device() == gone) step.set_device(other.name());
+      }
+      if (Try(candidate)) return true;
+    }
+    return false;
   }
 
   bool RemoveRegions() {
@@ -172,7 +190,7 @@ class Shrinker {
     return Try(candidate);
   }
 
-  // Absent, then 0 and 1, then without some of its bits.
+  // Absent, then 0 and 1, then shorter, then without some of its bits.
   bool SimplifyNumber(const Part& part, const FieldDescriptor* field) {
     const uint64_t before = Get(*part(best_), field);
     if (field->has_presence() && field->real_containing_oneof() == nullptr) {
@@ -185,6 +203,10 @@ class Shrinker {
       if (value < before && TryNumber(part, field, value)) return true;
     }
     bool simpler = false;
+    for (int shift = 32; shift > 0; shift /= 2) {
+      const uint64_t value = Get(*part(best_), field) >> shift;
+      simpler |= value > 1 && TryNumber(part, field, value);
+    }
     for (int bit = 63; bit >= 0; --bit) {
       const uint64_t value = Get(*part(best_), field);
       const uint64_t mask = uint64_t{1} << bit;

@@ -74,7 +74,7 @@ TEST(ShrinkTest, LeavesWhatItTakes) {
   EXPECT_EQ(PrintScript(small),
             std::string(kHead) +
                 "world {\n"
-                "  regions { name: \"s\" size: 0x10 }\n"
+                "  regions { name: \"s\" size: 1 }\n"
                 "  devices { name: \"b\" region: \"s\" pci { } }\n"
                 "}\n\n"
                 "steps { device: \"b\" peer_joins { id: 1 } }\n"
@@ -89,7 +89,8 @@ TEST(ShrinkTest, AsksOnlyWhatMayBeAsked) {
       Parse(kWorld + std::string("steps { peer_joins { id: 3 } }"
                                  "steps { peer_leaves { id: 3 } }"));
   const auto leaves = [](const Script& candidate) {
-    EXPECT_EQ(candidate.steps(0).operation_case(), Step::kPeerJoins);
+    if (candidate.steps().empty()) return false;
+    EXPECT_TRUE(candidate.steps(0).has_peer_joins());
     return candidate.steps_size() == 2;
   };
   EXPECT_EQ(Shrink(script, leaves).steps_size(), 2);
