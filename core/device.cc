@@ -3,6 +3,7 @@
 
 #include "core/device.h"
 
+#include <string>
 #include <utility>
 
 #include "absl/memory/memory.h"
@@ -52,12 +53,27 @@ absl::StatusOr<std::unique_ptr<Device>> Device::Create(
   if (absl::Status status = Check(config, dependencies); !status.ok()) {
     return status;
   }
-  return absl::WrapUnique(new Device(config, dependencies));
+  return absl::WrapUnique(new Device(config, dependencies, {}));
 }
 
-Device::Device(const Config& config, const Dependencies& dependencies)
+absl::StatusOr<std::unique_ptr<Device>> Device::Restore(
+    const Config& config, const Dependencies& dependencies,
+    const DeviceState& state) {
+  for (const absl::Status& status :
+       {Check(config, dependencies),
+        CheckState(state, config.dialect, config.interrupts, config.vectors)}) {
+    if (!status.ok()) return status;
+  }
+  Config restored = config;
+  restored.id = state.id;
+  return absl::WrapUnique(new Device(restored, dependencies, state.registers));
+}
+
+Device::Device(const Config& config, const Dependencies& dependencies,
+               RegisterState registers)
     : config_(config),
       dependencies_(dependencies),
+      state_(registers),
       id_(config.id.has_value() ? *config.id : -1),
       peers_(in_flight_, dependencies.peers) {}
 
@@ -177,6 +193,20 @@ void Device::Reset() noexcept {
   SettleLevel(before, {});
   if (call.abandoned()) return;
   Emit({.kind = DeviceEvent::Kind::kReset});
+}
+
+DeviceState Device::Save() {
+  const std::optional<PeerId> own = id();
+  for (int v = 0; own.has_value() && v < config_.vectors; ++v) {
+    const auto vector = static_cast<Vector>(v);
+    const std::shared_ptr<Notifier> notifier = peers_.Find({*own, vector});
+    if (notifier != nullptr && notifier->TakeSignals()) OnPeerInterrupt(vector);
+  }
+  return {.dialect = std::string(config_.dialect.name),
+          .interrupts = config_.interrupts,
+          .vectors = config_.vectors,
+          .id = id(),
+          .registers = state_.load(std::memory_order_acquire)};
 }
 
 bool Device::interrupt_level() const noexcept {

@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "core/counters.h"
+#include "core/device_state.h"
 #include "core/dialect.h"
 #include "core/doorbell.h"
 #include "core/events.h"
@@ -54,6 +55,14 @@ class Device {
   // came.
   static absl::StatusOr<std::unique_ptr<Device>> Create(
       const Config& config, const Dependencies& dependencies);
+
+  // The device that `state` was saved of, or one that nobody can tell from it.
+  // Its id is the state's, whatever `config.id` says. Calls nothing: whoever
+  // follows the level asks for it. Errors: as Create(), and those of
+  // CheckState().
+  static absl::StatusOr<std::unique_ptr<Device>> Restore(
+      const Config& config, const Dependencies& dependencies,
+      const DeviceState& state);
   ~Device();
 
   // The guest's access to the register block; `size` in bytes. Total: whatever
@@ -75,6 +84,13 @@ class Device {
   // Mask and Status to 0. The id and the peers stay.
   void Reset() noexcept;
 
+  // What the guest can see of it now, all registers of one moment. Before that,
+  // signals that the notifiers of its own vectors hold become interrupts, as
+  // if whoever reads them had been faster: what peers signalled before the call
+  // is in the state, or was delivered when this returns. May call out, as
+  // OnPeerInterrupt(); what is called may not destroy the device.
+  DeviceState Save();
+
   // kIntx: whether the device asserts its line now. Else false.
   bool interrupt_level() const noexcept;
 
@@ -87,7 +103,8 @@ class Device {
   }
 
  private:
-  Device(const Config& config, const Dependencies& dependencies);
+  Device(const Config& config, const Dependencies& dependencies,
+         RegisterState registers);
 
   uint32_t Position() const noexcept;
   InterruptResult Deliver(Vector vector) noexcept;
@@ -103,7 +120,7 @@ class Device {
 
   const Config config_;
   const Dependencies dependencies_;
-  std::atomic<RegisterState> state_{RegisterState{}};
+  std::atomic<RegisterState> state_;
   static_assert(std::atomic<RegisterState>::is_always_lock_free);
   std::atomic<int32_t> id_;  // -1: none.
   Counters<RingResult> rings_;

@@ -47,6 +47,11 @@ class Notifier {
   // path.
   virtual EventHandle event() const noexcept { return {}; }
 
+  // Takes the signals that event() holds and that nobody has taken yet, as one:
+  // whether there were any. For who saves the device that they are meant for.
+  // False where a signal does not wait for a reader. Must not block.
+  virtual bool TakeSignals() noexcept { return false; }
+
   // Around the moment in which a hypervisor takes over what event() signals
   // (IrqRouter): nobody in this process takes a signal that the event holds
   // after HoldSignals() and before ReleaseSignals(). When the hypervisor has

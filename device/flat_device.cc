@@ -25,20 +25,61 @@ absl::Status CheckRange(const char* field, uint64_t address, uint64_t size) {
   return absl::OkStatus();
 }
 
+absl::Status CheckAddress(const char* field, uint64_t configured,
+                          uint64_t saved) {
+  if (configured == saved) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrFormat("state.%s: expected %#x, as configured, got %#x", field,
+                      configured, saved));
+}
+
+absl::Status CheckState(const FlatDeviceState& state,
+                        const FlatDevice::Config& config,
+                        const SharedMemory& memory) {
+  for (const absl::Status& status :
+       {CheckState(state.memory, memory, config.block.access),
+        CheckAddress("registers_address", config.registers_address,
+                     state.registers_address),
+        CheckAddress("memory_address", config.memory_address,
+                     state.memory_address)}) {
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<FlatDevice>> FlatDevice::Create(
     const Config& config, const SharedMemory& memory, const Host& host) {
-  auto flat = absl::WrapUnique(new FlatDevice());
+  return Make(config, memory, host, nullptr);
+}
+
+absl::StatusOr<std::unique_ptr<FlatDevice>> FlatDevice::Restore(
+    const Config& config, const SharedMemory& memory, const Host& host,
+    const FlatDeviceState& state) {
+  return Make(config, memory, host, &state);
+}
+
+absl::StatusOr<std::unique_ptr<FlatDevice>> FlatDevice::Make(
+    const Config& config, const SharedMemory& memory, const Host& host,
+    const FlatDeviceState* state) {
+  if (state != nullptr) {
+    const absl::Status status = CheckState(*state, config, memory);
+    if (!status.ok()) return status;
+  }
+  auto flat = absl::WrapUnique(new FlatDevice(config, memory));
   DeviceEvents* events = host.events;
   TrappedRings* trapped_rings = nullptr;
   if (host.doorbells != nullptr) {
     events = trapped_rings = &flat->trapped_rings_.emplace(host.events);
   }
+  const mmio::FlatBlock::Dependencies dependencies = {
+      .irq = host.irq, .peers = flat.get(), .events = events};
   absl::StatusOr<std::unique_ptr<mmio::FlatBlock>> block =
-      mmio::FlatBlock::Create(
-          config.block, memory,
-          {.irq = host.irq, .peers = flat.get(), .events = events});
+      state == nullptr
+          ? mmio::FlatBlock::Create(config.block, memory, dependencies)
+          : mmio::FlatBlock::Restore(config.block, memory, dependencies,
+                                     state->device);
   if (!block.ok()) return block.status();
   flat->block_ = *std::move(block);
 
@@ -77,6 +118,18 @@ absl::StatusOr<std::unique_ptr<FlatDevice>> FlatDevice::Create(
           .executor = host.executor,
           .events = host.events});
   return flat;
+}
+
+FlatDevice::FlatDevice(const Config& config, const SharedMemory& memory)
+    : memory_state_{.size = memory.size, .access = config.block.access},
+      registers_address_(config.registers_address),
+      memory_address_(config.memory_address) {}
+
+FlatDeviceState FlatDevice::Save() {
+  return {.device = device().Save(),
+          .memory = memory_state_,
+          .registers_address = registers_address_,
+          .memory_address = memory_address_};
 }
 
 void FlatDevice::PeersChanged() noexcept {

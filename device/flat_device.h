@@ -18,6 +18,7 @@
 #include "bus/mmio/flat_block.h"
 #include "core/device.h"
 #include "core/shared_memory.h"
+#include "device/flat_device_state.h"
 #include "device/shortcuts.h"
 #include "device/trapped_rings.h"
 
@@ -52,6 +53,21 @@ class FlatDevice : private PeerTable::Listener {
   static absl::StatusOr<std::unique_ptr<FlatDevice>> Create(
       const Config& config, const SharedMemory& memory, const Host& host);
 
+  // The device that `state` was saved of, in this process or another: its guest
+  // cannot tell. It has the state's id, whatever `config` says; all else has to
+  // agree. Peers come as to a new device. First everything is checked, then the
+  // device is made. Errors: as Create(), and InvalidArgument that names the
+  // field of the state ("state.memory_address"), what was expected and what
+  // came, in which case the host has heard nothing.
+  static absl::StatusOr<std::unique_ptr<FlatDevice>> Restore(
+      const Config& config, const SharedMemory& memory, const Host& host,
+      const FlatDeviceState& state);
+
+  // For Restore(). The device goes on. All that is said of threads and of
+  // interrupts at PciDevice::Save() holds here, too; as a pulse cannot wait,
+  // what a peer signalled before the call has been sent when it returns.
+  FlatDeviceState Save();
+
   // Peers, id, counters; OnPeerInterrupt() for who reads the device's events.
   Device& device() { return block_->device(); }
   mmio::FlatBlock& block() { return *block_; }
@@ -60,9 +76,19 @@ class FlatDevice : private PeerTable::Listener {
   void Reset() noexcept { device().Reset(); }
 
  private:
-  FlatDevice() = default;
+  FlatDevice(const Config& config, const SharedMemory& memory);
+
+  // `state` is null for a new device.
+  static absl::StatusOr<std::unique_ptr<FlatDevice>> Make(
+      const Config& config, const SharedMemory& memory, const Host& host,
+      const FlatDeviceState* state);
 
   void PeersChanged() noexcept override;
+
+  // What Save() says of how the device was made.
+  const MemoryState memory_state_;
+  const uint64_t registers_address_;
+  const uint64_t memory_address_;
 
   std::optional<TrappedRings> trapped_rings_;
   std::unique_ptr<mmio::FlatBlock> block_;

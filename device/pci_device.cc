@@ -60,7 +60,27 @@ pci::FunctionSpec PciDevice::Spec(const Config& config, int vectors,
 
 absl::StatusOr<std::unique_ptr<PciDevice>> PciDevice::Create(
     const Config& config, const SharedMemory& memory, const Host& host) {
+  return Make(config, memory, host, nullptr);
+}
+
+absl::StatusOr<std::unique_ptr<PciDevice>> PciDevice::Restore(
+    const Config& config, const SharedMemory& memory, const Host& host,
+    const PciDeviceState& state) {
+  absl::StatusOr<std::unique_ptr<PciDevice>> pci =
+      Make(config, memory, host, &state);
+  if (pci.ok()) (*pci)->Resume();
+  return pci;
+}
+
+absl::StatusOr<std::unique_ptr<PciDevice>> PciDevice::Make(
+    const Config& config, const SharedMemory& memory, const Host& host,
+    const PciDeviceState* state) {
   if (absl::Status status = CheckMemory(memory); !status.ok()) return status;
+  if (state != nullptr) {
+    const absl::Status status =
+        CheckState(state->memory, memory, config.access);
+    if (!status.ok()) return status;
+  }
   if (config.dialect.block_size != kRevision1.block_size) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "dialect: expected one of a PCI device (256 bytes of registers), got "
@@ -84,15 +104,18 @@ absl::StatusOr<std::unique_ptr<PciDevice>> PciDevice::Create(
   if (host.doorbells != nullptr) {
     events = trapped_rings = &pci->trapped_rings_.emplace(host.events);
   }
+  const Device::Config device_config = {.dialect = config.dialect,
+                                        .interrupts = config.interrupts,
+                                        .vectors = vectors,
+                                        .id = config.id};
+  const Device::Dependencies device_dependencies = {.interrupts = pci.get(),
+                                                    .level = pci.get(),
+                                                    .peers = pci.get(),
+                                                    .events = events};
   absl::StatusOr<std::unique_ptr<Device>> device =
-      Device::Create({.dialect = config.dialect,
-                      .interrupts = config.interrupts,
-                      .vectors = vectors,
-                      .id = config.id},
-                     {.interrupts = pci.get(),
-                      .level = pci.get(),
-                      .peers = pci.get(),
-                      .events = events});
+      state == nullptr
+          ? Device::Create(device_config, device_dependencies)
+          : Device::Restore(device_config, device_dependencies, state->device);
   if (!device.ok()) return device.status();
   pci->device_ = *std::move(device);
   pci->registers_.emplace(*pci->device_);
@@ -103,12 +126,15 @@ absl::StatusOr<std::unique_ptr<PciDevice>> PciDevice::Create(
                                               .intx_line = host.intx};
   dependencies.bars[kRegisterBar] = &*pci->registers_;
   dependencies.bars[kMemoryBar] = &pci->memory_;
+  const pci::FunctionSpec spec = Spec(config, vectors, memory.size);
   absl::StatusOr<std::unique_ptr<pci::Function>> function =
-      pci::Function::Create(Spec(config, vectors, memory.size), dependencies);
+      state == nullptr
+          ? pci::Function::Create(spec, dependencies)
+          : pci::Function::Restore(spec, dependencies, state->function);
   if (!function.ok()) return function.status();
   pci->function_ = *std::move(function);
   for (size_t bar = 0; bar < config.bar_addresses.size(); ++bar) {
-    if (!config.bar_addresses[bar].has_value()) continue;
+    if (state != nullptr || !config.bar_addresses[bar].has_value()) continue;
     const absl::Status placed = pci->function_->PlaceBar(
         static_cast<int>(bar), *config.bar_addresses[bar]);
     if (!placed.ok()) return placed;
@@ -137,7 +163,7 @@ absl::StatusOr<std::unique_ptr<PciDevice>> PciDevice::Create(
 }
 
 PciDevice::PciDevice(const SharedMemory& memory, MemoryAccess access)
-    : shared_(memory), memory_(memory, access) {}
+    : shared_(memory), access_(access), memory_(memory, access) {}
 
 PciDevice::~PciDevice() {
   shortcuts_.reset();
@@ -154,6 +180,21 @@ void PciDevice::ConfigRead(uint64_t offset,
 void PciDevice::ConfigWrite(uint64_t offset,
                             absl::Span<const uint8_t> bytes) noexcept {
   if (function_->ConfigWrite(offset, bytes).decode) Placed();
+}
+
+PciDeviceState PciDevice::Save() {
+  PciDeviceState state;
+  // First: it may make vectors pending.
+  state.device = device_->Save();
+  state.memory = {.size = shared_.size, .access = access_};
+  state.function = function_->Save();
+  return state;
+}
+
+void PciDevice::Resume() noexcept {
+  Placed();
+  if (function_->msix() != nullptr) function_->msix()->Settle();
+  if (function_->intx() != nullptr) function_->intx()->Settle();
 }
 
 void PciDevice::Placed() noexcept {

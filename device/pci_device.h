@@ -26,6 +26,7 @@
 #include "core/settle.h"
 #include "core/shared_memory.h"
 #include "device/bar_placement.h"
+#include "device/pci_device_state.h"
 #include "device/shortcuts.h"
 #include "device/trapped_rings.h"
 
@@ -91,7 +92,41 @@ class PciDevice : private InterruptSink,
   // what was expected and what came.
   static absl::StatusOr<std::unique_ptr<PciDevice>> Create(
       const Config& config, const SharedMemory& memory, const Host& host);
+
+  // The device that `state` was saved of, in this process or another: its guest
+  // cannot tell. It has the state's id and BARs, whatever `config` says of
+  // them; all else has to agree. Peers come as to a new device, and with them
+  // bound doorbells and routed interrupts.
+  //
+  // First everything is checked. Then BARs are shown, what is pending and not
+  // masked is sent, and INTx asserted: `host` is ready for that, its interrupt
+  // controller restored. A BAR that the host refuses is as one that the guest
+  // places there: kMapFailed, and out of its sight until it is placed anew.
+  // Errors: as Create(), and InvalidArgument that names the field of the state
+  // ("state.bars[0]"), what was expected and what came. The host has heard
+  // nothing then.
+  static absl::StatusOr<std::unique_ptr<PciDevice>> Restore(
+      const Config& config, const SharedMemory& memory, const Host& host,
+      const PciDeviceState& state);
   ~PciDevice() override;
+
+  // For Restore(). The device goes on.
+  //
+  // From any thread while accesses run, and then each part is of one moment:
+  // the registers, config space, each MSI-X vector. The whole is when the vCPUs
+  // are paused and nobody is in Device::OnPeerInterrupt().
+  //
+  // Interrupts: what a peer signalled before the call is in the state, pending,
+  // or has been sent when the call returns; so the interrupt controller is
+  // saved later. That counts also for signals that nobody has read yet from the
+  // events of the device's own vectors: they are taken here. What comes later
+  // is this device's, not the state's. An event that is nobody's then (its
+  // reader stopped, its route gone with the device) keeps it for who reads the
+  // event next, the restored device's reader if it is handed on.
+  // A routed vector (Host::router) holds nothing here: the hypervisor sends as
+  // the signal comes, and goes on until the device, or its own id as a peer,
+  // goes.
+  PciDeviceState Save();
 
   // The guest's config accesses, of any width. When a write moved a BAR or
   // toggled decode, the guest sees it so when the call returns.
@@ -131,9 +166,15 @@ class PciDevice : private InterruptSink,
 
   PciDevice(const SharedMemory& memory, MemoryAccess access);
 
+  // `state` is null for a new device.
+  static absl::StatusOr<std::unique_ptr<PciDevice>> Make(
+      const Config& config, const SharedMemory& memory, const Host& host,
+      const PciDeviceState* state);
   static pci::FunctionSpec Spec(const Config& config, int vectors,
                                 uint64_t memory_size);
 
+  // Shows and sends what a restored device has to show and to send.
+  void Resume() noexcept;
   // Follows a change of where BARs are.
   void Placed() noexcept;
 
@@ -147,6 +188,7 @@ class PciDevice : private InterruptSink,
   bool IntxLevel() const noexcept override;
 
   const SharedMemory shared_;
+  const MemoryAccess access_;
   ConfigHandler config_{*this};
   std::optional<TrappedRings> trapped_rings_;
   std::unique_ptr<Device> device_;

@@ -49,14 +49,14 @@ class PciGuest {
   // With memory of its own.
   explicit PciGuest(mock::Host& host, const PciDevice::Config& config,
                     PciDevice::Host with)
-      : host_(host), memory_(kMemorySize) {
-    Create(config, {memory_.data(), memory_.size()}, with);
+      : host_(host), memory_(kMemorySize), config_(config), with_(with) {
+    Create({memory_.data(), memory_.size()});
   }
 
   PciGuest(mock::Host& host, const PciDevice::Config& config,
            PciDevice::Host with, const SharedMemory& memory)
-      : host_(host) {
-    Create(config, memory, with);
+      : host_(host), config_(config), with_(with) {
+    Create(memory);
   }
 
   // What a mock host offers, all of it.
@@ -69,6 +69,18 @@ class PciGuest {
             .router = &host.router(),
             .executor = &host.executor(),
             .events = events};
+  }
+
+  // The device is saved, goes, and is restored on the same host. Returns the
+  // state. The peers are gone.
+  PciDeviceState SaveAndRestore() {
+    const PciDeviceState state = device_->Save();
+    const SharedMemory memory = shared();
+    device_.reset();
+    auto device = PciDevice::Restore(config_, memory, with_, state);
+    EXPECT_TRUE(device.ok()) << device.status();
+    if (device.ok()) device_ = *std::move(device);
+    return state;
   }
 
   SharedMemory shared() { return device_->memory(); }
@@ -128,15 +140,16 @@ class PciGuest {
   }
 
  private:
-  void Create(const PciDevice::Config& config, const SharedMemory& memory,
-              const PciDevice::Host& with) {
-    auto device = PciDevice::Create(config, memory, with);
+  void Create(const SharedMemory& memory) {
+    auto device = PciDevice::Create(config_, memory, with_);
     EXPECT_TRUE(device.ok()) << device.status();
     if (device.ok()) device_ = *std::move(device);
   }
 
   mock::Host& host_;
   std::vector<uint8_t> memory_;
+  const PciDevice::Config config_;
+  const PciDevice::Host with_;
   std::unique_ptr<PciDevice> device_;
 };
 

@@ -42,6 +42,7 @@ class EventFd : public Notifier {
   // they are dropped they are taken, and there are none.
   // (Of an eventfd that its maker made a semaphore: one at a time.)
   bool Drain() noexcept;
+  bool TakeSignals() noexcept override { return Drain(); }
 
   void HoldSignals() noexcept override;
   void ReleaseSignals(bool sent) noexcept override;

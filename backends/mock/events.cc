@@ -65,6 +65,12 @@ struct Events::State {
     return Notifier::Outcome::kSignalled;
   }
 
+  uint64_t Drain(EventHandle handle) {
+    absl::MutexLock lock(&mutex);
+    Event* const event = Find(handle);
+    return event == nullptr ? 0 : std::exchange(event->count, 0);
+  }
+
   explicit State(Log* log) : log(log) {}
 
   Log* const log;
@@ -101,11 +107,7 @@ uint64_t Events::count(EventHandle event) const {
   return found == nullptr ? 0 : found->count;
 }
 
-uint64_t Events::Drain(EventHandle event) {
-  absl::MutexLock lock(&state_->mutex);
-  Event* const found = state_->Find(event);
-  return found == nullptr ? 0 : std::exchange(found->count, 0);
-}
+uint64_t Events::Drain(EventHandle event) { return state_->Drain(event); }
 
 absl::StatusOr<RegistrationPtr> Events::Watch(EventHandle event,
                                               Watcher watcher,
@@ -179,6 +181,11 @@ void Events::Break(EventHandle event) {
 Notifier::Outcome EventNotifier::Signal() noexcept {
   const std::shared_ptr<Events::State> state = state_.lock();
   return state == nullptr ? Outcome::kFailed : state->Signal(event_);
+}
+
+bool EventNotifier::TakeSignals() noexcept {
+  const std::shared_ptr<Events::State> state = state_.lock();
+  return state != nullptr && state->Drain(event_) != 0;
 }
 
 }  // namespace ivshmem::mock

@@ -103,6 +103,7 @@ class EventNotifier final : public Notifier {
   EventHandle event() const noexcept override {
     return exposure_ == Exposure::kShown ? event_ : EventHandle{};
   }
+  bool TakeSignals() noexcept override;
 
  private:
   const std::weak_ptr<Events::State> state_;

@@ -13,6 +13,18 @@ namespace ivshmem::mmio {
 absl::StatusOr<std::unique_ptr<FlatBlock>> FlatBlock::Create(
     const Config& config, const SharedMemory& memory,
     const Dependencies& dependencies) {
+  return Make(config, memory, dependencies, nullptr);
+}
+
+absl::StatusOr<std::unique_ptr<FlatBlock>> FlatBlock::Restore(
+    const Config& config, const SharedMemory& memory,
+    const Dependencies& dependencies, const DeviceState& state) {
+  return Make(config, memory, dependencies, &state);
+}
+
+absl::StatusOr<std::unique_ptr<FlatBlock>> FlatBlock::Make(
+    const Config& config, const SharedMemory& memory,
+    const Dependencies& dependencies, const DeviceState* state) {
   if (memory.data == nullptr || memory.size == 0) {
     return absl::InvalidArgumentError("memory: expected some, got none");
   }
@@ -28,10 +40,14 @@ absl::StatusOr<std::unique_ptr<FlatBlock>> FlatBlock::Create(
         config.vectors != 0 ? config.vectors : kQemuFlat.default_vectors;
   }
   auto irq = std::make_unique<Irq>(dependencies.irq);
+  const Device::Dependencies device_dependencies = {
+      .interrupts = irq.get(),
+      .peers = dependencies.peers,
+      .events = dependencies.events};
   absl::StatusOr<std::unique_ptr<Device>> device =
-      Device::Create(device_config, {.interrupts = irq.get(),
-                                     .peers = dependencies.peers,
-                                     .events = dependencies.events});
+      state == nullptr
+          ? Device::Create(device_config, device_dependencies)
+          : Device::Restore(device_config, device_dependencies, *state);
   if (!device.ok()) return device.status();
   if (dependencies.irq == nullptr && dependencies.events != nullptr) {
     dependencies.events->OnEvent(

@@ -13,6 +13,7 @@
 #include "bus/mmio_handler.h"
 #include "bus/register_block.h"
 #include "core/device.h"
+#include "core/device_state.h"
 #include "core/shared_memory.h"
 
 namespace ivshmem::mmio {
@@ -48,6 +49,12 @@ class FlatBlock {
       const Config& config, const SharedMemory& memory,
       const Dependencies& dependencies);
 
+  // The block whose device `state` was saved of. Errors: as Create(), and those
+  // of Device::Restore().
+  static absl::StatusOr<std::unique_ptr<FlatBlock>> Restore(
+      const Config& config, const SharedMemory& memory,
+      const Dependencies& dependencies, const DeviceState& state);
+
   Device& device() { return *device_; }
 
   MmioHandler& registers() { return registers_; }
@@ -65,6 +72,11 @@ class FlatBlock {
    private:
     PulseSink* const line_;
   };
+
+  // `state` is null for a new one.
+  static absl::StatusOr<std::unique_ptr<FlatBlock>> Make(
+      const Config& config, const SharedMemory& memory,
+      const Dependencies& dependencies, const DeviceState* state);
 
   FlatBlock(std::unique_ptr<Irq> irq, std::unique_ptr<Device> device,
             const SharedMemory& memory, MemoryAccess access)

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "absl/memory/memory.h"
 #include "absl/status/status.h"
@@ -20,6 +21,7 @@
 #include "bus/pci/bars.h"
 #include "bus/pci/config_space.h"
 #include "bus/pci/function_spec.h"
+#include "bus/pci/function_state.h"
 #include "bus/pci/intx.h"
 #include "bus/pci/msix.h"
 #include "bus/pci/registers.h"
@@ -29,8 +31,9 @@ namespace {
 
 bool IsBar(int bar) { return bar >= 0 && bar < kBars; }
 
-absl::Status ValidateDependencies(const FunctionSpec& spec,
-                                  const Function::Dependencies& dependencies) {
+absl::Status Validate(const FunctionSpec& spec,
+                      const Function::Dependencies& dependencies) {
+  if (absl::Status status = ValidateSpec(spec); !status.ok()) return status;
   if (spec.intx && dependencies.intx_source == nullptr) {
     return absl::InvalidArgumentError(
         "dependencies.intx_source: expected one because spec.intx is set, got "
@@ -46,13 +49,6 @@ absl::Status ValidateDependencies(const FunctionSpec& spec,
   return absl::OkStatus();
 }
 
-std::unique_ptr<Msix> MakeMsix(const FunctionSpec& spec,
-                               const Function::Dependencies& dependencies) {
-  if (spec.msix_vectors == 0) return nullptr;
-  return std::make_unique<Msix>(spec.msix_vectors, dependencies.msi,
-                                dependencies.msix_listener);
-}
-
 std::unique_ptr<Intx> MakeIntx(const FunctionSpec& spec,
                                const Function::Dependencies& dependencies) {
   if (!spec.intx) return nullptr;
@@ -64,26 +60,50 @@ std::unique_ptr<Intx> MakeIntx(const FunctionSpec& spec,
 
 absl::StatusOr<std::unique_ptr<Function>> Function::Create(
     const FunctionSpec& spec, const Dependencies& dependencies) {
-  if (absl::Status status = ValidateSpec(spec); !status.ok()) return status;
-  if (absl::Status status = ValidateDependencies(spec, dependencies);
-      !status.ok()) {
+  if (absl::Status status = Validate(spec, dependencies); !status.ok()) {
     return status;
   }
-  return absl::WrapUnique(new Function(spec, dependencies));
+  std::unique_ptr<Msix> msix;
+  if (spec.msix_vectors != 0) {
+    msix = std::make_unique<Msix>(spec.msix_vectors, dependencies.msi,
+                                  dependencies.msix_listener);
+  }
+  return absl::WrapUnique(
+      new Function(spec, dependencies, InitialConfig(spec), std::move(msix)));
 }
 
-Function::Function(const FunctionSpec& spec, const Dependencies& dependencies)
+absl::StatusOr<std::unique_ptr<Function>> Function::Restore(
+    const FunctionSpec& spec, const Dependencies& dependencies,
+    const FunctionState& state) {
+  if (absl::Status status = Validate(spec, dependencies); !status.ok()) {
+    return status;
+  }
+  const absl::StatusOr<ConfigSpace> config = RestoreConfig(spec, state);
+  if (!config.ok()) return config.status();
+  std::unique_ptr<Msix> msix;
+  if (spec.msix_vectors != 0) {
+    msix = std::make_unique<Msix>(state.msix, dependencies.msi,
+                                  dependencies.msix_listener);
+  }
+  return absl::WrapUnique(
+      new Function(spec, dependencies, *config, std::move(msix)));
+}
+
+Function::Function(const FunctionSpec& spec, const Dependencies& dependencies,
+                   const ConfigSpace& config, std::unique_ptr<Msix> msix)
     : bar_specs_(AllBars(spec)),
       initial_config_(InitialConfig(spec)),
-      msix_(MakeMsix(spec, dependencies)),
+      msix_(std::move(msix)),
       intx_(MakeIntx(spec, dependencies)),
-      config_(initial_config_) {
+      config_(config) {
   for (int bar = 0; bar < kBars; ++bar) {
     if (!bar_specs_[bar].has_value()) continue;
     const bool is_msix = msix_ != nullptr && bar == spec.msix_bar;
     windows_[bar] = BarWindow(bar, bar_specs_[bar]->size, decoded_,
                               is_msix ? msix_.get() : dependencies.bars[bar]);
   }
+  absl::MutexLock lock(&mutex_);
+  Follow();
 }
 
 void Function::ConfigRead(uint64_t offset,
@@ -133,6 +153,16 @@ absl::Status Function::PlaceBar(int bar, uint64_t address) {
   }
   Follow();  // The interrupts do not depend on BARs.
   return absl::OkStatus();
+}
+
+FunctionState Function::Save() const {
+  FunctionState state;
+  {
+    absl::MutexLock lock(&mutex_);
+    state = SaveConfig(config_);
+  }
+  if (msix_ != nullptr) state.msix = msix_->Save();
+  return state;
 }
 
 Function::Change Function::Reset() noexcept {

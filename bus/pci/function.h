@@ -21,6 +21,7 @@
 #include "bus/pci/bars.h"
 #include "bus/pci/config_space.h"
 #include "bus/pci/function_spec.h"
+#include "bus/pci/function_state.h"
 #include "bus/pci/intx.h"
 #include "bus/pci/msi.h"
 #include "bus/pci/msix.h"
@@ -60,6 +61,13 @@ class Function {
   static absl::StatusOr<std::unique_ptr<Function>> Create(
       const FunctionSpec& spec, const Dependencies& dependencies);
 
+  // The function that `state` was saved of. It has called nothing yet: when its
+  // caller has placed the BARs, he settles MSI-X and INTx, and what is pending
+  // and may fire does. Errors: as Create(), and those of RestoreConfig().
+  static absl::StatusOr<std::unique_ptr<Function>> Restore(
+      const FunctionSpec& spec, const Dependencies& dependencies,
+      const FunctionState& state);
+
   Function(const Function&) = delete;
   Function& operator=(const Function&) = delete;
 
@@ -89,6 +97,10 @@ class Function {
   Msix* msix() { return msix_.get(); }  // Null without MSI-X.
   Intx* intx() { return intx_.get(); }  // Null without INTx.
 
+  // What the guest can see: config space of one moment, and then MSI-X as
+  // Msix::Save() gives it.
+  FunctionState Save() const ABSL_LOCKS_EXCLUDED(mutex_);
+
   // As the bus's RST#: everything that a guest wrote is forgotten. The line
   // then follows its source again, so the device behind is reset before.
   Change Reset() noexcept ABSL_LOCKS_EXCLUDED(mutex_);
@@ -101,8 +113,9 @@ class Function {
     bool intx = false;
   };
 
-  // From a spec that is valid.
-  Function(const FunctionSpec& spec, const Dependencies& dependencies);
+  // From a spec that is valid, and a config space that belongs to it.
+  Function(const FunctionSpec& spec, const Dependencies& dependencies,
+           const ConfigSpace& config, std::unique_ptr<Msix> msix);
 
   // Brings everything that follows the config space to what it holds now.
   Aftermath Follow() noexcept ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -62,6 +62,17 @@ Msix::Msix(int vectors, MsiSink* sink, Listener* listener)
       listener_(listener),
       table_(std::make_unique<MsixVector[]>(vectors)) {}
 
+Msix::Msix(const MsixState& state, MsiSink* sink, Listener* listener)
+    : Msix(static_cast<int>(state.size()), sink, listener) {
+  for (int i = 0; i < vectors_; ++i) {
+    const MsixVectorState& vector = state[i];
+    table_[i].Store(MsixVector::kAddress, vector.address);
+    table_[i].Store(MsixVector::kDataAndControl,
+                    uint64_t{vector.control} << 32 | vector.data);
+    if (vector.pending) table_[i].Keep();
+  }
+}
+
 Msix::Outcome Msix::Deliver(int vector) noexcept {
   if (!Exists(vector)) return Outcome::kNoSuchVector;
   MsiMessage message;
@@ -100,6 +111,19 @@ std::optional<MsiMessage> Msix::Route(int vector) const noexcept {
 
 bool Msix::pending(int vector) const noexcept {
   return Exists(vector) && table_[vector].pending();
+}
+
+MsixState Msix::Save() const {
+  MsixState state(vectors_);
+  absl::MutexLock lock(&mutex_);
+  for (int i = 0; i < vectors_; ++i) {
+    const uint64_t rest = table_[i].Load(MsixVector::kDataAndControl);
+    state[i] = {.address = table_[i].Load(MsixVector::kAddress),
+                .data = static_cast<uint32_t>(rest),
+                .control = static_cast<uint32_t>(rest >> 32),
+                .pending = table_[i].pending()};
+  }
+  return state;
 }
 
 void Msix::Reset() noexcept {

@@ -13,6 +13,7 @@
 #include "absl/types/span.h"
 #include "bus/mmio_handler.h"
 #include "bus/pci/msi.h"
+#include "bus/pci/msix_state.h"
 #include "bus/pci/msix_vector.h"
 
 namespace ivshmem::pci {
@@ -66,6 +67,10 @@ class Msix : public MmioHandler {
   // object; either may be null.
   Msix(int vectors, MsiSink* sink, Listener* listener);
 
+  // As one that was saved as `state`, of 1..2048 vectors. What is pending and
+  // may fire does when the gates open, as with any.
+  Msix(const MsixState& state, MsiSink* sink, Listener* listener);
+
   int vectors() const { return vectors_; }
 
   // Fires `vector`, or keeps it. kSent may mean that another thread, about to
@@ -91,6 +96,9 @@ class Msix : public MmioHandler {
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   bool pending(int vector) const noexcept;
+
+  // The table and the pending bits; each vector's of one moment.
+  MsixState Save() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Entries zero and masked, nothing pending. The gates are config space's.
   void Reset() noexcept ABSL_LOCKS_EXCLUDED(mutex_);

@@ -84,6 +84,8 @@ class BasicMsixVector {
   void Store(int quadword, uint64_t value) noexcept;
   void SetGates(uint64_t gates) noexcept;
   void Reset() noexcept;  // The entry and the pending bit; not the gates.
+  // For a vector that is restored: an interrupt came, and it was not sent.
+  void Keep() noexcept { state_.fetch_or(kPending, std::memory_order_acq_rel); }
 
  private:
   // The word's other bits. The version counts the entry's writes.

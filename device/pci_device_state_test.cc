@@ -1,0 +1,352 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Saving and restoring a PciDevice. That a guest cannot tell, whatever it does,
+// is shown in saved_model_test.cc.
+
+#include "device/pci_device_state.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "backends/mock/host.h"
+#include "bus/pci/registers.h"
+#include "core/switchboard.h"
+#include "device/pci_guest.h"
+#include "gmock/gmock.h"
+
+namespace ivshmem {
+namespace {
+
+using mock::Entry;
+using mock::Operation;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
+
+class PciDeviceStateTest : public ::testing::Test {
+ protected:
+  PciDevice::Host Offer() { return PciGuest::Everything(host_, &events_); }
+
+  EventHandle ConnectOwn(PciGuest& guest, Vector vector) {
+    const EventHandle event = host_.events().Create();
+    EXPECT_TRUE(guest.device()
+                    .peers()
+                    .Connect(*guest.device().id(), vector,
+                             std::make_shared<mock::EventNotifier>(
+                                 host_.events(), event))
+                    .ok());
+    return event;
+  }
+
+  mock::Host host_;
+  EventRecorder events_;
+};
+
+// Registers, config space and the table are as they were.
+TEST_F(PciDeviceStateTest, WhatTheGuestWroteIsThere) {
+  PciGuest guest(host_, {.vectors = 2, .id = 3}, Offer());
+  guest.Enumerate();
+  guest.EnableMsix();
+  guest.SetConfig(pci::kInterruptLine, 1, 11);
+  guest.SetConfig(pci::kCacheLineSize, 1, 16);
+  guest.Write(kMaskOffset, 0xabcd);
+  guest.Write(kStatusOffset, 0x1234);
+  guest.MaskVector(1, true);
+
+  const PciDeviceState state = guest.SaveAndRestore();
+  EXPECT_EQ(guest.Config(pci::kInterruptLine, 1), 11u);
+  EXPECT_EQ(guest.Config(pci::kCacheLineSize, 1), 16u);
+  EXPECT_EQ(guest.Config(pci::kCommand, 2), PciGuest::kDecodeAndMaster);
+  EXPECT_EQ(guest.Config(pci::kMsixControl, 2), pci::kMsixControlEnable | 1u);
+  EXPECT_EQ(guest.Config(pci::kBar0, 4), PciGuest::kBar0);
+  EXPECT_EQ(guest.Config(pci::kBar0 + 12, 4), PciGuest::kBar2 >> 32);
+  EXPECT_EQ(guest.Read(kPositionOffset), 3u);
+  EXPECT_EQ(guest.Read(kMaskOffset), 0xabcdu);
+  EXPECT_EQ(guest.Read(kStatusOffset), 0x1234u);
+  EXPECT_EQ(host_.space().Read32(PciGuest::kBar1 + 8), 0x40u);
+  EXPECT_EQ(host_.space().Read32(PciGuest::kBar1 + 12), 0u);
+  EXPECT_EQ(host_.space().Read32(PciGuest::kBar1 + 16 + 12), 1u);
+
+  guest.Write(kStatusOffset, 0x1234);
+  EXPECT_EQ(guest.pci().Save(), state) << "one that is restored saves the same";
+}
+
+// Saving changes nothing, and the device goes on.
+TEST_F(PciDeviceStateTest, SavingIsNotSeen) {
+  PciGuest guest(host_, {.dialect = kRevision0}, Offer());
+  guest.Enumerate();
+  guest.Write(kStatusOffset, 1);
+  host_.log().Take();
+  const PciDeviceState first = guest.pci().Save();
+  EXPECT_EQ(first.device.registers.status, 1u) << "Status is not read away";
+  EXPECT_EQ(guest.pci().Save(), first);
+  EXPECT_THAT(host_.log().Take(), IsEmpty());
+  EXPECT_EQ(guest.Read(kStatusOffset), 1u);
+}
+
+// BARs are shown where the state has them, whatever the configuration says of
+// their places.
+TEST_F(PciDeviceStateTest, BarsAreShown) {
+  PciGuest guest(host_, {.bar_addresses = {0xfd000000}}, Offer());
+  guest.Enumerate();
+  host_.log().Take();
+  guest.SaveAndRestore();
+  const auto size = PciGuest::kMemorySize;
+  const auto access = MemoryAccess::kReadWrite;
+  EXPECT_THAT(host_.log().Take(),
+              UnorderedElementsAre(Entry::Unclaim(PciGuest::kBar0, 0x100),
+                                   Entry::Unclaim(PciGuest::kBar1, 0x1000),
+                                   Entry::Unmap(PciGuest::kBar2, size, access),
+                                   Entry::Claim(PciGuest::kBar0, 0x100),
+                                   Entry::Claim(PciGuest::kBar1, 0x1000),
+                                   Entry::Map(PciGuest::kBar2, size, access)));
+}
+
+// A guest may be half way through sizing a BAR.
+TEST_F(PciDeviceStateTest, ABarBeingSized) {
+  PciGuest guest(host_, {}, Offer());
+  guest.Enumerate();
+  guest.SetConfig(pci::kBar0 + 8, 4, 0xffffffff);
+  guest.SetConfig(pci::kBar0, 4, 0xffffffff);
+  guest.SaveAndRestore();
+  EXPECT_EQ(guest.Config(pci::kBar0, 4), 0xffffff00u);
+  EXPECT_EQ(guest.Config(pci::kBar0 + 8, 4), 0xffff000cu);
+  EXPECT_EQ(guest.Config(pci::kBar0 + 12, 4), PciGuest::kBar2 >> 32);
+  EXPECT_EQ(guest.pci().function().BarAddress(0), std::nullopt);
+}
+
+// A BAR that the host refuses at that moment is as one that the guest places:
+// an event, out of sight, until it is placed anew.
+TEST_F(PciDeviceStateTest, ARefusedBarIsOutOfSight) {
+  PciGuest guest(host_, {.id = 1}, Offer());
+  guest.Enumerate();
+  host_.faults().FailNth(Operation::kMap, 1, absl::InternalError("no slot"));
+  guest.SaveAndRestore();
+  EXPECT_EQ(events_.count(DeviceEvent::Kind::kMapFailed), 1);
+  EXPECT_EQ(host_.space().Read32(PciGuest::kBar2), 0xffffffffu);
+  EXPECT_EQ(guest.Read(kPositionOffset), 1u);
+  guest.SetCommand(0);
+  guest.SetCommand(PciGuest::kDecodeAndMaster);
+  EXPECT_EQ(host_.space().Read32(PciGuest::kBar2), 0u);
+}
+
+// What was pending stays pending and is sent once when the guest lets it.
+TEST_F(PciDeviceStateTest, PendingInterrupts) {
+  PciGuest guest(host_, {.vectors = 70}, Offer());
+  guest.Enumerate();
+  guest.EnableMsix();
+  guest.MaskVector(69, true);
+  EXPECT_EQ(guest.device().OnPeerInterrupt(69), InterruptResult::kHeld);
+  guest.SaveAndRestore();
+  EXPECT_THAT(host_.msi().all(), IsEmpty());
+  EXPECT_EQ(host_.space().Read32(PciGuest::kBar1 + 0x800 + 8), 1u << 5);
+  guest.MaskVector(69, false);
+  EXPECT_THAT(host_.msi().all(), ElementsAre(PciGuest::Message(69)));
+  EXPECT_EQ(host_.space().Read32(PciGuest::kBar1 + 0x800 + 8), 0u);
+}
+
+// The same behind Function Mask and Bus Master, which gate all vectors.
+TEST_F(PciDeviceStateTest, PendingBehindTheFunctionsGates) {
+  PciGuest guest(host_, {}, Offer());
+  guest.Enumerate();
+  guest.EnableMsix();
+  guest.SetCommand(pci::kCommandMemorySpace);
+  guest.device().OnPeerInterrupt(0);
+  guest.SaveAndRestore();
+  EXPECT_THAT(host_.msi().all(), IsEmpty());
+  guest.SetCommand(PciGuest::kDecodeAndMaster);
+  EXPECT_THAT(host_.msi().all(), ElementsAre(PciGuest::Message(0)));
+}
+
+// A state that holds what may be sent, as one that was saved while an unmasking
+// was under way: it is sent on restoring, once.
+TEST_F(PciDeviceStateTest, PendingAndUnmaskedIsSent) {
+  PciGuest guest(host_, {.vectors = 2}, Offer());
+  guest.Enumerate();
+  guest.EnableMsix();
+  PciDeviceState state = guest.pci().Save();
+  state.function.msix[1].pending = true;
+  guest.pci().Reset();  // Out of the way on the bus.
+  const auto device =
+      PciDevice::Restore({.vectors = 2}, guest.shared(), Offer(), state);
+  ASSERT_TRUE(device.ok()) << device.status();
+  EXPECT_THAT(host_.msi().all(), ElementsAre(PciGuest::Message(1)));
+  EXPECT_FALSE((*device)->Save().function.msix[1].pending);
+}
+
+// INTx is asserted again, and goes when the guest reads Status.
+TEST_F(PciDeviceStateTest, IntxIsAsserted) {
+  PciGuest guest(host_,
+                 {.dialect = kRevision0, .interrupts = InterruptMode::kIntx},
+                 Offer());
+  guest.Enumerate();
+  guest.Write(kMaskOffset, 1);
+  guest.device().OnPeerInterrupt(0);
+  EXPECT_THAT(host_.line().all(), ElementsAre(true));
+  guest.SaveAndRestore();
+  EXPECT_THAT(host_.line().all(), ElementsAre(true, true));
+  EXPECT_EQ(guest.Config(pci::kStatus, 2) & pci::kStatusInterrupt,
+            pci::kStatusInterrupt);
+  EXPECT_EQ(guest.Read(kStatusOffset), 1u);
+  EXPECT_THAT(host_.line().all(), ElementsAre(true, true, false));
+}
+
+// Not while Interrupt Disable is set.
+TEST_F(PciDeviceStateTest, IntxIsDisabled) {
+  PciGuest guest(host_,
+                 {.dialect = kRevision0, .interrupts = InterruptMode::kIntx},
+                 Offer());
+  guest.Enumerate();
+  guest.SetCommand(PciGuest::kDecodeAndMaster | pci::kCommandInterruptDisable);
+  guest.Write(kMaskOffset, 1);
+  guest.device().OnPeerInterrupt(0);
+  guest.SaveAndRestore();
+  EXPECT_THAT(host_.line().all(), IsEmpty());
+  guest.SetCommand(PciGuest::kDecodeAndMaster);
+  EXPECT_THAT(host_.line().all(), ElementsAre(true));
+}
+
+// Whatever the configuration says: the id that the guest has seen. A device
+// that had none has none.
+TEST_F(PciDeviceStateTest, TheIdIsTheStates) {
+  PciGuest guest(host_, {.id = 3}, Offer());
+  guest.Enumerate();
+  guest.device().SetId(65535);
+  guest.SaveAndRestore();
+  EXPECT_EQ(guest.Read(kPositionOffset), 65535u);
+  guest.device().SetId(std::nullopt);
+  guest.SaveAndRestore();
+  EXPECT_EQ(guest.device().id(), std::nullopt);
+}
+
+// A signal that waits in an own vector's event belongs to the state, though
+// nobody has read it: as a pending bit, or it is sent.
+TEST_F(PciDeviceStateTest, SignalsThatNobodyHasReadYet) {
+  PciDevice::Host offer = Offer();
+  offer.router = nullptr;
+  PciGuest guest(host_, {.vectors = 2, .id = 3}, offer);
+  guest.Enumerate();
+  guest.EnableMsix();
+  guest.MaskVector(1, true);
+  const EventHandle open = ConnectOwn(guest, 0);
+  const EventHandle masked = ConnectOwn(guest, 1);
+  for (const EventHandle event : {open, masked}) {
+    host_.events().Signal(event);
+    host_.events().Signal(event);
+  }
+  const PciDeviceState state = guest.pci().Save();
+  EXPECT_THAT(host_.msi().all(), ElementsAre(PciGuest::Message(0)));
+  EXPECT_FALSE(state.function.msix[0].pending);
+  EXPECT_TRUE(state.function.msix[1].pending);
+  EXPECT_EQ(host_.events().count(open) + host_.events().count(masked), 0u);
+}
+
+// A routed vector's signals do not wait anywhere here; one that is masked has
+// no route, and its signals are found. After the device has gone, its event
+// keeps what comes for the restored one.
+TEST_F(PciDeviceStateTest, RoutedVectors) {
+  PciGuest guest(host_, {.vectors = 2, .id = 3}, Offer());
+  guest.Enumerate();
+  guest.EnableMsix();
+  guest.MaskVector(1, true);
+  const EventHandle routed = ConnectOwn(guest, 0);
+  const EventHandle masked = ConnectOwn(guest, 1);
+  host_.executor().RunAll();
+  host_.events().Signal(routed);
+  host_.events().Signal(masked);
+  EXPECT_THAT(host_.msi().all(), ElementsAre(PciGuest::Message(0)));
+  const PciDeviceState state = guest.SaveAndRestore();
+  EXPECT_FALSE(state.function.msix[0].pending);
+  EXPECT_TRUE(state.function.msix[1].pending);
+
+  host_.events().Signal(routed);
+  EXPECT_EQ(host_.msi().all().size(), 1u) << "nobody's for the moment";
+  EXPECT_TRUE(guest.device()
+                  .peers()
+                  .Connect(3, 0,
+                           std::make_shared<mock::EventNotifier>(host_.events(),
+                                                                 routed))
+                  .ok());
+  host_.executor().RunAll();
+  EXPECT_THAT(host_.msi().all(),
+              ElementsAre(PciGuest::Message(0), PciGuest::Message(0)))
+      << "the route is there again, and sends what it finds";
+}
+
+// Doorbells are bound again as the peers come back.
+TEST_F(PciDeviceStateTest, DoorbellsAreBoundAgain) {
+  PciGuest guest(host_, {.id = 3}, Offer());
+  guest.Enumerate();
+  const EventHandle event = host_.events().Create();
+  const auto connect = [&] {
+    EXPECT_TRUE(guest.device()
+                    .peers()
+                    .Connect(5, 0,
+                             std::make_shared<mock::EventNotifier>(
+                                 host_.events(), event))
+                    .ok());
+    host_.executor().RunAll();
+  };
+  connect();
+  guest.SaveAndRestore();
+  guest.Ring(5, 0);
+  EXPECT_EQ(host_.events().count(event), 0u) << "no peers yet";
+  connect();
+  guest.Ring(5, 0);
+  EXPECT_EQ(host_.events().count(event), 1u);
+  EXPECT_EQ(guest.device().count(RingResult::kDelivered), 0u) << "past us";
+}
+
+// On a switchboard it gets its place back, and rings both ways.
+TEST_F(PciDeviceStateTest, BackOnTheSwitchboard) {
+  PciGuest guest(host_, {}, Offer());
+  guest.Enumerate();
+  guest.EnableMsix();
+  mock::Host other_host;
+  PciGuest other(other_host, {}, PciGuest::Everything(other_host, nullptr),
+                 guest.shared());
+  other.Enumerate();
+  other.EnableMsix();
+  Switchboard switchboard;
+  ASSERT_TRUE(switchboard.AddRegion("r", guest.shared()).ok());
+  const auto bind = [&](PciGuest& who, PeerId id) {
+    auto port = switchboard.Bind("r", PciGuest::kMemorySize, who.device(), id);
+    EXPECT_TRUE(port.ok()) << port.status();
+    return port.ok() ? *std::move(port) : nullptr;
+  };
+  auto port = bind(guest, 7);
+  const auto other_port = bind(other, 9);
+
+  // Saved first, as who leaves the switchboard has no id any more.
+  const PciDeviceState state = guest.pci().Save();
+  EXPECT_EQ(state.device.id, 7);
+  port.reset();
+  guest.SaveAndRestore();
+  EXPECT_EQ(guest.device().id(), std::nullopt);
+  port = bind(guest, *state.device.id);
+  EXPECT_EQ(guest.Read(kPositionOffset), 7u);
+  guest.Ring(9, 0);
+  other.Ring(7, 0);
+  EXPECT_EQ(host_.msi().all().size(), 1u);
+  EXPECT_EQ(other_host.msi().all().size(), 1u);
+}
+
+// A reset after that brings back what the configuration says, not the state.
+TEST_F(PciDeviceStateTest, ResetForgets) {
+  PciGuest fresh(host_, {}, Offer());
+  const PciDeviceState initial = fresh.pci().Save();
+  fresh.Enumerate();
+  fresh.EnableMsix();
+  fresh.Write(kMaskOffset, 1);
+  fresh.SaveAndRestore();
+  fresh.pci().Reset();
+  EXPECT_EQ(fresh.pci().Save(), initial);
+}
+
+}  // namespace
+}  // namespace ivshmem
