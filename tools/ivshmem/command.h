@@ -6,14 +6,19 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <string>
 
 #include "absl/status/status.h"
 
 namespace ivshmem::tool {
 
 // What the command line asks for: an error is printed on one line, and the
-// command ends with status 2.
+// command ends with status 2, or with 1 if it is NotSo().
 using Work = std::function<absl::Status()>;
+
+// All that was asked for was done, and it turned out other than expected.
+absl::Status NotSo(const std::string& message);
+bool IsNotSo(const absl::Status& status);
 
 // Each adds its subcommand, which sets `work` when it is chosen.
 void AddServer(CLI::App& app, Work& work);
@@ -23,6 +28,7 @@ void AddInfo(CLI::App& app, Work& work);
 void AddRing(CLI::App& app, Work& work);
 void AddWatch(CLI::App& app, Work& work);
 void AddMem(CLI::App& app, Work& work);
+void AddReplay(CLI::App& app, Work& work);
 
 }  // namespace ivshmem::tool
 

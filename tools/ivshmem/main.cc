@@ -18,6 +18,7 @@
 namespace ivshmem::tool {
 namespace {
 
+constexpr int kNotSo = 1;
 constexpr int kFailed = 2;
 
 int Fail(const CLI::App& app, std::string message) {
@@ -56,6 +57,7 @@ int Run(int argc, char** argv) {
   AddRing(app, work);
   AddWatch(app, work);
   AddMem(app, work);
+  AddReplay(app, work);
   std::vector<std::string> arguments(argv + 1, argv + argc);
   if (CalledAsQemusServer(argv[0])) {
     arguments.insert(arguments.begin(), {"server", "--like-qemu"});
@@ -69,8 +71,11 @@ int Run(int argc, char** argv) {
     return Fail(app, error.what());
   }
   const absl::Status status = work();
-  if (!status.ok()) return Fail(app, std::string(status.message()));
   std::cout.flush();
+  if (!status.ok()) {
+    Fail(app, std::string(status.message()));
+    return IsNotSo(status) ? kNotSo : kFailed;
+  }
   if (!std::cout) return Fail(app, "the output could not be written");
   return EXIT_SUCCESS;
 }
