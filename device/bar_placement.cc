@@ -14,6 +14,7 @@ void BarPlacement::Apply() {
     Placed& placed = placed_[bar];
     if (wanted[bar] == placed.address) continue;
     placed.shown = kNowhere;
+    placed.refused = kNowhere;
     placed.registration.reset();
     placed.address.reset();
   }
@@ -25,12 +26,28 @@ void BarPlacement::Apply() {
     if (registration.ok()) {
       placed.registration = *std::move(registration);
       placed.shown = *wanted[bar];
-    } else if (dependencies_.events != nullptr) {
+      continue;
+    }
+    placed.refused = *wanted[bar];
+    if (dependencies_.events != nullptr) {
       dependencies_.events->OnEvent({.kind = DeviceEvent::Kind::kMapFailed,
                                      .address = *wanted[bar],
                                      .text = registration.status().message()});
     }
   }
+}
+
+void BarPlacement::Hide(const std::array<bool, pci::kBars>& hidden) {
+  for (int bar = 0; bar < pci::kBars; ++bar) {
+    if (!hidden[bar]) continue;
+    Placed& placed = placed_[bar];
+    placed.address = function_.BarAddress(bar);
+    placed.refused = placed.address.value_or(kNowhere);
+  }
+}
+
+bool BarPlacement::Hidden(int bar) const {
+  return function_.BarAddress(bar) == placed_[bar].refused.load();
 }
 
 std::optional<uint64_t> BarPlacement::Shown(int bar) const {

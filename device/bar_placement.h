@@ -47,6 +47,13 @@ class BarPlacement {
   // left out, with an event, until it moves or its decode is toggled.
   void Apply();
 
+  // For a restored function: the BARs of which `hidden` says so were refused
+  // where they are now. Before the first Apply().
+  void Hide(const std::array<bool, pci::kBars>& hidden);
+
+  // Whether BAR `bar` was refused where it is now. Any thread.
+  bool Hidden(int bar) const;
+
   // Where the guest really sees BAR `bar`: where it is now, and shown. Any
   // thread.
   std::optional<uint64_t> Shown(int bar) const;
@@ -59,6 +66,7 @@ class BarPlacement {
     std::optional<uint64_t> address;
     RegistrationPtr registration;
     std::atomic<uint64_t> shown{kNowhere};
+    std::atomic<uint64_t> refused{kNowhere};
   };
 
   absl::StatusOr<RegistrationPtr> Place(int bar, uint64_t address);

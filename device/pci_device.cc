@@ -144,6 +144,10 @@ absl::StatusOr<std::unique_ptr<PciDevice>> PciDevice::Make(
       *pci->function_, kMemoryBar, memory, config.access,
       BarPlacement::Dependencies{
           .mmio = host.mmio, .mapper = host.mapper, .events = host.events});
+  if (state != nullptr) {
+    const absl::Status status = pci->RestoreHidden(state->hidden_bars);
+    if (!status.ok()) return status;
+  }
   const BarPlacement* const placement = &*pci->placement_;
   pci->shortcuts_.emplace(
       *pci->device_,
@@ -188,7 +192,24 @@ PciDeviceState PciDevice::Save() {
   state.device = device_->Save();
   state.memory = {.size = shared_.size, .access = access_};
   state.function = function_->Save();
+  for (int bar = 0; bar < pci::kBars; ++bar) {
+    state.hidden_bars[bar] = placement_->Hidden(bar);
+  }
   return state;
+}
+
+absl::Status PciDevice::RestoreHidden(
+    const std::array<bool, pci::kBars>& hidden) {
+  for (int bar = 0; bar < pci::kBars; ++bar) {
+    if (hidden[bar] && !function_->BarAddress(bar).has_value()) {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "state.hidden_bars[%d]: expected false, as that BAR has no place, "
+          "got true",
+          bar));
+    }
+  }
+  placement_->Hide(hidden);
+  return absl::OkStatus();
 }
 
 void PciDevice::Resume() noexcept {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "backends/doorbell_accelerator.h"
@@ -101,7 +102,8 @@ class PciDevice : private InterruptSink,
   // First everything is checked. Then BARs are shown, what is pending and not
   // masked is sent, and INTx asserted: `host` is ready for that, its interrupt
   // controller restored. A BAR that the host refuses is as one that the guest
-  // places there: kMapFailed, and out of its sight until it is placed anew.
+  // places there: kMapFailed, and out of its sight until it is placed anew;
+  // one that was refused already is not tried.
   // Errors: as Create(), and InvalidArgument that names the field of the state
   // ("state.bars[0]"), what was expected and what came. The host has heard
   // nothing then.
@@ -173,6 +175,7 @@ class PciDevice : private InterruptSink,
   static pci::FunctionSpec Spec(const Config& config, int vectors,
                                 uint64_t memory_size);
 
+  absl::Status RestoreHidden(const std::array<bool, pci::kBars>& hidden);
   // Shows and sends what a restored device has to show and to send.
   void Resume() noexcept;
   // Follows a change of where BARs are.

@@ -4,6 +4,9 @@
 #ifndef IVSHMEM_DEVICE_PCI_DEVICE_STATE_H_
 #define IVSHMEM_DEVICE_PCI_DEVICE_STATE_H_
 
+#include <array>
+
+#include "bus/pci/bars.h"
 #include "bus/pci/function_state.h"
 #include "core/device_state.h"
 #include "device/memory_state.h"
@@ -17,6 +20,9 @@ struct PciDeviceState {
   DeviceState device;
   MemoryState memory;
   pci::FunctionState function;
+  // BARs that the host refused to show where the guest has them now. They stay
+  // out of its sight until it places them anew.
+  std::array<bool, pci::kBars> hidden_bars = {};
 
   friend bool operator==(const PciDeviceState&,
                          const PciDeviceState&) = default;
