@@ -153,8 +153,8 @@ absl::StatusOr<pci::FunctionState> DecodeFunction(const state::PciState& from) {
       .vendor_id = word(".pci.vendor_id", from.vendor_id()),
       .device_id = word(".pci.device_id", from.device_id()),
       .revision = byte(".pci.revision", from.revision()),
-      .class_code = narrow.As<uint32_t>(".pci.class_code",
-                                                from.class_code(), 0xffffff),
+      .class_code =
+          narrow.As<uint32_t>(".pci.class_code", from.class_code(), 0xffffff),
       .header_type = byte(".pci.header_type", from.header_type()),
       .subsystem_vendor_id =
           word(".pci.subsystem_vendor_id", from.subsystem_vendor_id()),
@@ -198,9 +198,9 @@ absl::Status CheckKnown(absl::string_view field,
   const google::protobuf::UnknownFieldSet& unknown =
       message.GetReflection()->GetUnknownFields(message);
   if (unknown.empty()) return absl::OkStatus();
-  return Invalid(field, "fields that this library knows",
-                 absl::StrFormat("field %d, of a newer one",
-                                 unknown.field(0).number()));
+  return Invalid(
+      field, "fields that this library knows",
+      absl::StrFormat("field %d, of a newer one", unknown.field(0).number()));
 }
 
 // A field that is not known may be a part of the guest's state, which then

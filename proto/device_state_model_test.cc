@@ -38,8 +38,8 @@ rc::Gen<uint64_t> Value() {
 }
 
 rc::Gen<Step> AnyStep() {
-  const auto size = rc::gen::weightedElement<int>(
-      {{8, 4}, {2, 8}, {1, 2}, {1, 1}});
+  const auto size =
+      rc::gen::weightedElement<int>({{8, 4}, {2, 8}, {1, 2}, {1, 1}});
   const auto config = rc::gen::weightedOneOf<uint64_t>(
       {{6, OneOf<uint64_t>({pci::kCommand, pci::kMsixControl, pci::kBar0,
                             pci::kBar0 + 4, pci::kBar0 + 8, pci::kBar0 + 12,
@@ -57,12 +57,12 @@ rc::Gen<Step> AnyStep() {
         rc::gen::set(&Step::bar, bar), rc::gen::set(&Step::offset, where),
         rc::gen::set(&Step::size, size), rc::gen::set(&Step::value, Value()));
   };
-  const auto ring = rc::gen::map(rc::gen::inRange<uint64_t>(0, 4),
-                                 [](uint64_t vector) {
-                                   return Step{.kind = Kind::kBarWrite,
-                                               .offset = kDoorbellOffset,
-                                               .value = kPeer << 16 | vector};
-                                 });
+  const auto ring =
+      rc::gen::map(rc::gen::inRange<uint64_t>(0, 4), [](uint64_t vector) {
+        return Step{.kind = Kind::kBarWrite,
+                    .offset = kDoorbellOffset,
+                    .value = kPeer << 16 | vector};
+      });
   const auto vector_control =
       rc::gen::map(rc::gen::inRange<uint64_t>(0, 6), [](uint64_t i) {
         return Step{.kind = Kind::kBarWrite,
@@ -88,19 +88,29 @@ rc::Gen<Step> AnyStep() {
 std::vector<Step> FirmwareAndDriver() {
   std::vector<Step> steps = {
       {.kind = Kind::kConfigWrite, .offset = pci::kBar0, .value = 0xfe000000},
-      {.kind = Kind::kConfigWrite, .offset = pci::kBar0 + 4,
+      {.kind = Kind::kConfigWrite,
+       .offset = pci::kBar0 + 4,
        .value = 0xfe010000},
-      {.kind = Kind::kConfigWrite, .offset = pci::kBar0 + 8,
+      {.kind = Kind::kConfigWrite,
+       .offset = pci::kBar0 + 8,
        .value = 0xfe020000},
       {.kind = Kind::kConfigWrite, .offset = pci::kCommand, .value = 6}};
   for (uint64_t v = 0; v < 3; ++v) {
-    steps.push_back({.kind = Kind::kBarWrite, .bar = 1, .offset = v * 16,
-                     .size = 8, .value = 0xfee00000});
-    steps.push_back({.kind = Kind::kBarWrite, .bar = 1, .offset = v * 16 + 8,
-                     .size = 8, .value = 0x40 + v});
+    steps.push_back({.kind = Kind::kBarWrite,
+                     .bar = 1,
+                     .offset = v * 16,
+                     .size = 8,
+                     .value = 0xfee00000});
+    steps.push_back({.kind = Kind::kBarWrite,
+                     .bar = 1,
+                     .offset = v * 16 + 8,
+                     .size = 8,
+                     .value = 0x40 + v});
   }
-  steps.push_back({.kind = Kind::kConfigWrite, .offset = pci::kMsixControl,
-                   .size = 2, .value = pci::kMsixControlEnable});
+  steps.push_back({.kind = Kind::kConfigWrite,
+                   .offset = pci::kMsixControl,
+                   .size = 2,
+                   .value = pci::kMsixControlEnable});
   steps.push_back({.kind = Kind::kBarWrite, .offset = kMaskOffset, .value = 1});
   return steps;
 }
@@ -137,8 +147,9 @@ void Compare(const PciDevice::Config* config, const std::vector<Step>& program,
     }
     if (config->interrupts != InterruptMode::kMsix) continue;
     happened.pending +=
-        restored.Do({.kind = Kind::kBarRead, .bar = 1, .offset = 0x800})[0] !=
-                0 ? 1 : 0;
+        restored.Do({.kind = Kind::kBarRead, .bar = 1, .offset = 0x800})[0] != 0
+            ? 1
+            : 0;
   }
   const std::vector<uint64_t> seen = stays.Seen();
   happened.interrupts += seen[0] + seen[1] + seen[2];
@@ -159,7 +170,8 @@ TEST_P(DeviceStateModelTest, AGuestCannotTell) {
       GetParam().config.has_value() ? &*GetParam().config : nullptr;
   Happened happened;
   EXPECT_TRUE(rc::check([&] {
-    std::vector<Step> program = *rc::gen::element(FirmwareAndDriver(), std::vector<Step>());
+    std::vector<Step> program =
+        *rc::gen::element(FirmwareAndDriver(), std::vector<Step>());
     const auto rest = *rc::gen::container<std::vector<Step>>(AnyStep());
     program.insert(program.end(), rest.begin(), rest.end());
     Compare(config, program, happened);
@@ -177,10 +189,9 @@ INSTANTIATE_TEST_SUITE_P(
     Kinds, DeviceStateModelTest,
     ::testing::Values(
         Case{"rev1", PciDevice::Config{.vectors = 3, .id = 2}},
-        Case{"rev0_intx",
-             PciDevice::Config{.dialect = kRevision0,
-                               .interrupts = InterruptMode::kIntx,
-                               .id = 2}},
+        Case{"rev0_intx", PciDevice::Config{.dialect = kRevision0,
+                                            .interrupts = InterruptMode::kIntx,
+                                            .id = 2}},
         Case{"rev0_msix",
              PciDevice::Config{.dialect = kRevision0, .vectors = 3, .id = 2}},
         Case{"qemu",

@@ -5,12 +5,18 @@
 
 #include "proto/device_state.h"
 
+#include <array>
 #include <cstdint>
-#include <optional>
 #include <string>
-#include <utility>
 #include <variant>
 
+#include "bus/pci/bars.h"
+#include "bus/pci/function_state.h"
+#include "core/device_state.h"
+#include "core/dialect.h"
+#include "core/doorbell.h"
+#include "core/shared_memory.h"
+#include "device/memory_state.h"
 #include "gtest/gtest.h"
 #include "rapidcheck.h"
 #include "rapidcheck/gtest.h"

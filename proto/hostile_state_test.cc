@@ -14,9 +14,13 @@
 #include <variant>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 #include "backends/mock/host.h"
-#include "core/dialect.h"
+#include "bus/access.h"
+#include "bus/pci/function_state.h"
+#include "core/doorbell.h"
 #include "core/shared_memory.h"
 #include "device/flat_device.h"
 #include "device/pci_device.h"
@@ -86,8 +90,7 @@ class HostileStateTest : public ::testing::Test {
     PciDeviceState state = SavedPci(config);
     EXPECT_TRUE(PciDevice::Restore(config, shared(), {}, state).ok());
     spoil(state);
-    const auto device =
-        PciDevice::Restore(config, shared(), PciHost(), state);
+    const auto device = PciDevice::Restore(config, shared(), PciHost(), state);
     EXPECT_EQ(device.status().code(), absl::StatusCode::kInvalidArgument);
     EXPECT_THAT(host_.log().Take(), IsEmpty());
     return std::string(device.status().message());
@@ -166,10 +169,9 @@ TEST_F(HostileStateTest, AnotherFunction) {
       {"msix", [](Function& f) { f.msix.resize(100000); }},
   };
   for (const auto& [field, spoil] : cases) {
-    EXPECT_THAT(PciError([&spoil = spoil](auto& state) {
-                  spoil(state.function);
-                }),
-                HasSubstr(absl::StrCat("state.", field, ": expected ")));
+    EXPECT_THAT(
+        PciError([&spoil = spoil](auto& state) { spoil(state.function); }),
+        HasSubstr(absl::StrCat("state.", field, ": expected ")));
   }
   EXPECT_EQ(PciError([](auto& state) { state.function.command = 0xffff; }),
             "state.command: expected 0x507, as the configuration has the bits "
@@ -180,13 +182,12 @@ TEST_F(HostileStateTest, AnotherFunction) {
 // smaller than 4 GiB is the guest's.
 TEST_F(HostileStateTest, AnotherPlainFunction) {
   const PciDevice::Config plain = {.interrupts = InterruptMode::kNone};
-  EXPECT_THAT(PciError([](auto& s) { s.function.msix_control = 0x8000; },
-                       plain),
-              HasSubstr("state.msix_control: expected 0,"));
+  EXPECT_THAT(
+      PciError([](auto& s) { s.function.msix_control = 0x8000; }, plain),
+      HasSubstr("state.msix_control: expected 0,"));
   EXPECT_THAT(PciError([](auto& s) { s.function.msix.resize(1); }, plain),
               HasSubstr("state.msix: expected 0 vectors"));
-  EXPECT_THAT(PciError([](auto& s) { s.function.bars[1] = 0xfe010000; },
-                       plain),
+  EXPECT_THAT(PciError([](auto& s) { s.function.bars[1] = 0xfe010000; }, plain),
               HasSubstr("state.bars[1]: expected 0,"));
 }
 
@@ -218,8 +219,8 @@ TEST_F(HostileStateTest, AnotherFlatDevice) {
 TEST_F(HostileStateTest, Version) {
   EXPECT_EQ(DecodeError([](auto& state) {
               state.set_version(2);
-              state.GetReflection()->MutableUnknownFields(&state)->AddVarint(
-                  99, 1);
+              state.GetReflection()->MutableUnknownFields(&state)->AddVarint(99,
+                                                                             1);
             }),
             "state.version: expected 1, got 2, of a newer library");
   EXPECT_EQ(DecodeError([](auto& state) { state.clear_version(); }),
@@ -236,10 +237,10 @@ TEST_F(HostileStateTest, UnknownFields) {
             "a newer one");
   EXPECT_THAT(DecodeError([&](auto& state) { add(*state.mutable_pci()); }),
               HasSubstr("state.pci: expected fields"));
-  EXPECT_THAT(
-      DecodeError([&](auto& state) { add(*state.mutable_pci()->mutable_msix(1));
-      }),
-      HasSubstr("state.pci.msix[1]: expected fields"));
+  EXPECT_THAT(DecodeError([&](auto& state) {
+                add(*state.mutable_pci()->mutable_msix(1));
+              }),
+              HasSubstr("state.pci.msix[1]: expected fields"));
   EXPECT_THAT(DecodeError([&](auto& state) { add(*state.mutable_flat()); }),
               HasSubstr("state.flat: expected fields"));
 }
@@ -250,7 +251,8 @@ TEST_F(HostileStateTest, TooWide) {
       cases[] = {
           {".vectors: expected 0..2048, got 2049",
            [](auto& s) { s.set_vectors(2049); }},
-          {".id: expected 0..65535, got 65536", [](auto& s) { s.set_id(65536); }},
+          {".id: expected 0..65535, got 65536",
+           [](auto& s) { s.set_id(65536); }},
           {".interrupts: expected NONE, MSIX, INTX or LINE, got 0",
            [](auto& s) { s.clear_interrupts(); }},
           {".interrupts: expected NONE, MSIX, INTX or LINE, got 77",
@@ -307,8 +309,7 @@ TEST_F(HostileStateTest, OtherBytes) {
 // guest could have brought about.
 RC_GTEST_FIXTURE_PROP(HostileStateTest, SpoiltBytes, ()) {
   const bool flat = *rc::gen::arbitrary<bool>();
-  std::string bytes =
-      flat ? EncodeState(SavedFlat()) : EncodeState(SavedPci());
+  std::string bytes = flat ? EncodeState(SavedFlat()) : EncodeState(SavedPci());
   for (int i = *rc::gen::inRange(1, 4); i > 0; --i) {
     const auto at = *rc::gen::inRange<size_t>(0, bytes.size());
     switch (*rc::gen::inRange(0, 4)) {
@@ -346,8 +347,7 @@ RC_GTEST_FIXTURE_PROP(HostileStateTest, SpoiltBytes, ()) {
     }
   } else {
     const auto& other = std::get<FlatDeviceState>(*saved);
-    const auto device =
-        FlatDevice::Restore(kFlat, shared(), FlatHost(), other);
+    const auto device = FlatDevice::Restore(kFlat, shared(), FlatHost(), other);
     if (device.ok()) RC_ASSERT((*device)->Save() == other);
   }
 }

@@ -59,7 +59,6 @@ struct Step {
   }
 };
 
-
 // What differs between the kinds of PCI devices and the flat one.
 class Adapter {
  public:
@@ -252,9 +251,9 @@ class SavedWorld {
       for (size_t v = 0; v < all.size(); ++v) {
         device()
             .peers()
-            .Connect(id, static_cast<Vector>(v),
-                     std::make_shared<mock::EventNotifier>(host_.events(),
-                                                           all[v]))
+            .Connect(
+                id, static_cast<Vector>(v),
+                std::make_shared<mock::EventNotifier>(host_.events(), all[v]))
             .IgnoreError();
       }
     };
