@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "proto/script.pb.h"
@@ -39,10 +40,14 @@ struct Surprise {
 
 // Plays `script` on QEMU and on the library, each of them new, and compares
 // step by step. A step that QEMU's subject does not have is left out on both.
-// After a difference that lasts, both are reset and set up anew. Errors: a
-// subject's failure.
+// After a known difference that lasts, both are reset and set up anew. Errors:
+// a subject's failure.
 absl::StatusOr<std::optional<Surprise>> Compare(const script::Script& script,
                                                 const Ways& ways, Tally& tally);
+
+// Plays the example of `known`, without setting anything up anew. Result: that
+// it shows the difference at its last step, and the table finds it in time.
+absl::Status Shows(const KnownDifference& known);
 
 // As few steps of `script`, which has a surprise, as have one too.
 script::Script Least(const script::Script& script, const Ways& ways);

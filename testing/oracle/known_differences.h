@@ -12,7 +12,7 @@
 
 namespace ivshmem::qemu {
 
-// A step that came to something else on QEMU than here.
+// A step that was done on QEMU and here.
 struct Case {
   const script::Step& step;
   const QemuSubject::State& before;  // Of QEMU's device, before the step.
@@ -27,12 +27,13 @@ struct Case {
 struct KnownDifference {
   absl::string_view name;
   absl::string_view reason;
-  // Whether that is what the case is, and all of it.
+  // Whether it is what makes the outcomes of the case differ, and all of it.
+  // One that lasts: whether it may happen, be it seen at once or not.
   bool (*explains)(const Case&);
-  // Whether the two are in different states from then on.
+  // Whether the two may be in different states from then on.
   bool lasts = false;
   // Steps in text form, after the set-up of a driver with peers on a device of
-  // two vectors, the last of which shows it.
+  // two vectors. The outcomes of the last differ, those of the others do not.
   absl::string_view example;
 };
 
