@@ -15,6 +15,7 @@
 #include "absl/strings/str_format.h"
 #include "proto/text.h"
 #include "script/library_subject.h"
+#include "script/shrink.h"
 #include "script/subject.h"
 #include "script/worlds.h"
 #include "testing/oracle/qemu_messages.h"
@@ -233,27 +234,14 @@ absl::Status Shows(const KnownDifference& known) {
 }
 
 script::Script Least(const script::Script& script, const Ways& ways) {
-  script::Script least = script;
-  int tries = kMostTries;
-  const auto surprises = [&](script::Script& candidate) {
-    Tally tally;
-    const auto surprise = Compare(candidate, ways, tally);
-    if (!surprise.ok() || !surprise->has_value()) return false;
-    candidate.mutable_steps()->DeleteSubrange(
-        (*surprise)->step + 1, candidate.steps_size() - (*surprise)->step - 1);
-    return true;
-  };
-  if (!surprises(least)) return script;
-  for (int piece = least.steps_size() / 2; piece > 0; piece /= 2) {
-    for (int at = least.steps_size() - 1 - piece; at >= 0 && tries > 0;
-         at -= piece, --tries) {
-      script::Script candidate = least;
-      candidate.mutable_steps()->DeleteSubrange(at, piece);
-      if (surprises(candidate)) least = std::move(candidate);
-      at = std::min(at, least.steps_size() - 1);
-    }
-  }
-  return least;
+  return script::Shrink(
+      script,
+      [&ways](const script::Script& candidate) {
+        Tally tally;
+        const auto surprise = Compare(candidate, ways, tally);
+        return surprise.ok() && surprise->has_value();
+      },
+      kMostTries);
 }
 
 }  // namespace ivshmem::qemu

@@ -49,7 +49,7 @@ absl::StatusOr<std::optional<Surprise>> Compare(const script::Script& script,
 // it shows the difference at its last step, and the table finds it in time.
 absl::Status Shows(const KnownDifference& known);
 
-// As few steps of `script`, which has a surprise, as have one too.
+// A small Script that has a surprise, made from one that has.
 script::Script Least(const script::Script& script, const Ways& ways);
 
 }  // namespace ivshmem::qemu

@@ -19,9 +19,9 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "proto/script.pb.h"
-#include "proto/text.h"
 #include "script/kinds.h"
 #include "script/random.h"
+#include "script/text.h"
 #include "script/worlds.h"
 #include "testing/oracle/comparison.h"
 #include "testing/oracle/known_differences.h"
@@ -177,7 +177,7 @@ void Expect(const Script& script, const Ways& ways, Tally& tally) {
   FAIL() << "step " << (*surprise)->step << ", which is "
          << script.steps((*surprise)->step).ShortDebugString() << "\n"
          << (*surprise)->what << "\n\nthe least that shows one:\n"
-         << least.DebugString() << "\n"
+         << script::PrintScript(least) << "\n"
          << (again.ok() && again->has_value() ? (*again)->what : "(not again)");
 }
 
