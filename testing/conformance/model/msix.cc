@@ -47,15 +47,17 @@ uint32_t Msix::ReadDword(uint64_t offset) const {
   return bits;
 }
 
-// The message is what software writes; the two low bits of its address and the
-// reserved bits of Vector Control may be hardwired to zero, and are. Pending
-// bits are not software's to write.
+// The message is what software writes. The two low bits of its address may be
+// hardwired or not, and where software does not leave them zero the result is
+// undefined: here they are kept, and sent. Nor is it defined what becomes of
+// other values of Vector Control's reserved bits than zero, those after reset;
+// here they are kept. Pending bits are not software's to write.
 void Msix::WriteDword(uint64_t offset, uint32_t value) {
   if (offset >= entries.size() * kEntrySize) return;
   Entry& entry = entries[offset / kEntrySize];
   switch (offset % kEntrySize) {
     case 0:
-      entry.address = value / 4 * 4;
+      entry.address = value;
       break;
     case 4:
       entry.upper_address = value;
@@ -64,7 +66,7 @@ void Msix::WriteDword(uint64_t offset, uint32_t value) {
       entry.data = value;
       break;
     default:
-      entry.control = value & 1;
+      entry.control = value;
   }
 }
 

@@ -1,0 +1,64 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Random programs on the library's devices and on the model of them that was
+// written from the specification alone: each step comes to the same.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "gtest/gtest.h"
+#include "proto/config.pb.h"
+#include "script/kinds.h"
+#include "script/library_subject.h"
+#include "script/subject.h"
+#include "testing/conformance/model/world.h"
+#include "testing/conformance/program.h"
+#include "testing/conformance/settings.h"
+
+namespace ivshmem::conformance {
+namespace {
+
+constexpr int64_t kInAll = 100000;
+constexpr int kSettings = 7;
+constexpr int64_t kEach = kInAll / kSettings + 1;
+
+class Conformance : public testing::TestWithParam<Setting> {};
+
+absl::StatusOr<Pair> ModelAndLibrary(const config::World& world) {
+  auto library = script::MakeLibrarySubject(world);
+  if (!library.ok()) return library.status();
+  return Pair{.expected = std::make_unique<WorldModel>(world),
+              .got = *std::move(library)};
+}
+
+bool NotYet(const script::Step& step) {
+  return step.has_save() || step.has_restore();
+}
+
+TEST_P(Conformance, DevicesDoWhatTheSpecificationSays) {
+  Tally tally;
+  ASSERT_TRUE(
+      Agree(GetParam(), Operations(kEach), ModelAndLibrary, tally, NotYet));
+  EXPECT_GE(tally.operations, Operations(kEach));
+  std::cout << tally.operations << " operations, " << tally.rings << " rings, "
+            << tally.messages << " messages, " << tally.lines << " lines, "
+            << tally.pulses << " pulses\n";
+  for (int kind = 0; kind < script::kKinds; ++kind) {
+    std::cout << script::Name(static_cast<script::Kind>(kind)) << " "
+              << tally.kinds[kind] << "\n";
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    AllSettings, Conformance,
+    testing::Values(Setting::kRevision1, Setting::kRevision1Plain,
+                    Setting::kRevision0Intx, Setting::kRevision0Msix,
+                    Setting::kQemu, Setting::kAcrn, Setting::kFlat),
+    [](const auto& info) { return std::string(NameOf(info.param)); });
+
+}  // namespace
+}  // namespace ivshmem::conformance
