@@ -327,6 +327,14 @@ std::vector<std::pair<uint64_t, uint32_t>> Domain::TakeMessages() {
   return std::exchange(messages_, {});
 }
 
+std::optional<std::pair<uint64_t, uint32_t>> Domain::TakeMessage() {
+  const std::lock_guard lock(mutex_);
+  if (messages_.empty()) return std::nullopt;
+  const auto first = messages_.front();
+  messages_.erase(messages_.begin());
+  return first;
+}
+
 void Domain::Violation(const std::string& what) {
   const std::lock_guard lock(mutex_);
   Keep(what);

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -53,6 +54,8 @@ class Domain {
 
   // Those injected since the last call.
   std::vector<std::pair<uint64_t, uint32_t>> TakeMessages();
+  // The oldest of them.
+  std::optional<std::pair<uint64_t, uint32_t>> TakeMessage();
 
   void Violation(const std::string& what);
   // All of them, one to a line, once what still may be under way has come.

@@ -87,6 +87,13 @@ Reply Do(Domain& domain, Command& command) {
       reply.b = messages.back().second;
       break;
     }
+    case Command::kTakeMessage:
+      if (const auto message = domain.TakeMessage()) {
+        reply.value = 1;
+        reply.a = message->first;
+        reply.b = message->second;
+      }
+      break;
     case Command::kAnswered:
       reply.value = domain.answered();
       break;

@@ -44,6 +44,8 @@ struct Command {
     // The reply's value is how many messages came, a and b of which are the
     // last's address and data. They are forgotten.
     kTakeMessages,
+    // The same for the oldest one alone: the value is 1, or 0 without one.
+    kTakeMessage,
     // The reply's value is how many requests were answered so far.
     kAnswered,
     // The reply's text is what went against the rules. While no vCPU is at

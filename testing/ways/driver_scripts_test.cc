@@ -1,0 +1,114 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// What real guest drivers do and count on, in testdata/drivers/: on the
+// library's devices with and without short cuts, and on devices whose guests'
+// accesses get out by KVM's exits, ACRN's page and Xen's.
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "gtest/gtest.h"
+#include "proto/script.pb.h"
+#include "script/acceleration.h"
+#include "script/check.h"
+#include "script/library_subject.h"
+#include "script/play.h"
+#include "script/subject.h"
+#include "script/text.h"
+#include "testing/kvm/require_kvm.h"
+#include "testing/ways/trapped_subject.h"
+#include "testing/ways/way_out.h"
+
+namespace ivshmem {
+namespace {
+
+using script::Script;
+using script::Step;
+using script::Subject;
+
+std::vector<std::string> Files() {
+  const std::filesystem::path root = std::getenv("TEST_SRCDIR");
+  std::vector<std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(
+           root / std::getenv("TEST_WORKSPACE") / "testdata/drivers")) {
+    files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+class DriverScripts : public ::testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    std::ifstream file(GetParam());
+    std::ostringstream text;
+    text << file.rdbuf();
+    absl::StatusOr<Script> script = script::ParseScript(text.str());
+    ASSERT_TRUE(script.ok()) << script.status();
+    script_ = *std::move(script);
+    ASSERT_TRUE(script::Check(script_).ok()) << script::Check(script_);
+  }
+
+  void Expect(absl::StatusOr<std::unique_ptr<Subject>> subject) {
+    ASSERT_TRUE(subject.ok()) << subject.status();
+    const absl::Status played = script::Play(script_, **subject);
+    EXPECT_TRUE(played.ok()) << played;
+  }
+
+  Script script_;
+};
+
+INSTANTIATE_TEST_SUITE_P(
+    Drivers, DriverScripts, ::testing::ValuesIn(Files()), [](const auto& info) {
+      return std::filesystem::path(info.param).stem().string();
+    });
+
+// Every driver that reference tables name has a Script.
+TEST(DriverFiles, AreThere) { EXPECT_GE(Files().size(), 13u); }
+
+// What each is there for: it sees the device, and rings or is rung, unless it
+// wants nothing but memory.
+TEST_P(DriverScripts, SaysWhatTheDriverCountsOn) {
+  int gives = 0;
+  int effects = 0;
+  for (const Step& step : script_.steps()) {
+    gives += step.has_gives() ? 1 : 0;
+    effects += step.effects().ByteSizeLong() != 0 ? 1 : 0;
+  }
+  EXPECT_GE(gives, 4);
+  const bool rings = GetParam().find("looking_glass") == std::string::npos;
+  EXPECT_EQ(effects > 0, rings);
+}
+
+// Differs: driver-zephyr-disabled-entries, driver-windows-bar0
+TEST_P(DriverScripts, OnTheLibrary) {
+  for (const script::Acceleration acceleration : script::kAccelerations) {
+    SCOPED_TRACE(script::AccelerationName(acceleration));
+    Expect(script::MakeLibrarySubject(script_.world(), acceleration));
+  }
+}
+
+TEST_P(DriverScripts, OnKvm) {
+  IVSHMEM_SKIP_WITHOUT_KVM();
+  Expect(MakeTrappedSubject(script_.world(), MakeKvmWayOut()));
+}
+
+TEST_P(DriverScripts, OnAcrn) {
+  Expect(MakeTrappedSubject(script_.world(), MakeAcrnWayOut()));
+}
+
+TEST_P(DriverScripts, OnXen) {
+  Expect(MakeTrappedSubject(script_.world(), MakeXenWayOut()));
+}
+
+}  // namespace
+}  // namespace ivshmem
