@@ -51,35 +51,96 @@ Guest::Guest(const DeviceConfig& config, const SharedMemory& memory,
 
 Guest::~Guest() { Unplug(); }
 
-absl::Status Guest::Plug() {
-  if (const auto* pci = std::get_if<PciDeviceConfig>(&config_.bus)) {
-    PciDevice::Host host = {
-        .mmio = &space_, .msi = &msi_, .intx = &line_, .executor = &executor_};
-    if (accelerated()) {
-      host.mapper = &space_;
-      host.doorbells = &accelerator_;
-      host.router = &router_;
-    }
-    auto made = PciDevice::Create(pci->device, memory_, host);
-    if (!made.ok()) return made.status();
-    pci_ = *std::move(made);
-  } else {
-    const auto& flat = std::get<FlatDeviceConfig>(config_.bus);
-    FlatDevice::Host host = {.mmio = &space_, .executor = &executor_};
-    if (flat.irq.has_value()) host.irq = &pulse_;
-    if (accelerated()) {
-      host.mapper = &space_;
-      host.doorbells = &accelerator_;
-    }
-    auto made = FlatDevice::Create(flat.device, memory_, host);
-    if (!made.ok()) return made.status();
-    flat_ = *std::move(made);
+PciDevice::Host Guest::PciHost() {
+  PciDevice::Host host = {
+      .mmio = &space_, .msi = &msi_, .intx = &line_, .executor = &executor_};
+  if (accelerated()) {
+    host.mapper = &space_;
+    host.doorbells = &accelerator_;
+    host.router = &router_;
   }
+  return host;
+}
+
+FlatDevice::Host Guest::FlatHost() {
+  FlatDevice::Host host = {.mmio = &space_, .executor = &executor_};
+  if (std::get<FlatDeviceConfig>(config_.bus).irq.has_value()) {
+    host.irq = &pulse_;
+  }
+  if (accelerated()) {
+    host.mapper = &space_;
+    host.doorbells = &accelerator_;
+  }
+  return host;
+}
+
+void Guest::MakeVectors() {
   for (int v = 0; v < device()->config().vectors; ++v) {
     const auto vector = static_cast<Vector>(v);
     vectors_[vector] = carriers_.Make(
         [device = device(), vector] { device->OnPeerInterrupt(vector); });
   }
+}
+
+absl::Status Guest::Plug() {
+  if (const auto* pci = std::get_if<PciDeviceConfig>(&config_.bus)) {
+    auto made = PciDevice::Create(pci->device, memory_, PciHost());
+    if (!made.ok()) return made.status();
+    pci_ = *std::move(made);
+  } else {
+    const auto& flat = std::get<FlatDeviceConfig>(config_.bus);
+    auto made = FlatDevice::Create(flat.device, memory_, FlatHost());
+    if (!made.ok()) return made.status();
+    flat_ = *std::move(made);
+  }
+  MakeVectors();
+  return absl::OkStatus();
+}
+
+Guest::State Guest::Save() {
+  if (pci_ != nullptr) return pci_->Save();
+  return flat_->Save();
+}
+
+absl::Status Guest::CheckState(const State& state) const {
+  if (const auto* pci = std::get_if<PciDeviceConfig>(&config_.bus)) {
+    if (!std::holds_alternative<PciDeviceState>(state)) {
+      return absl::InvalidArgumentError(
+          "state: expected a PCI device's, got a flat one's");
+    }
+    // On a host that there is not, so that nobody hears of it.
+    return PciDevice::Restore(pci->device, memory_, {},
+                              std::get<PciDeviceState>(state))
+        .status();
+  }
+  if (!std::holds_alternative<FlatDeviceState>(state)) {
+    return absl::InvalidArgumentError(
+        "state: expected a flat device's, got a PCI one's");
+  }
+  const auto& flat = std::get<FlatDeviceConfig>(config_.bus);
+  mock::PulseRecorder pulse;
+  FlatDevice::Host host;
+  if (flat.irq.has_value()) host.irq = &pulse;
+  return FlatDevice::Restore(flat.device, memory_, host,
+                             std::get<FlatDeviceState>(state))
+      .status();
+}
+
+absl::Status Guest::Restore(const State& state) {
+  if (absl::Status check = CheckState(state); !check.ok()) return check;
+  if (const auto* pci = std::get_if<PciDeviceConfig>(&config_.bus)) {
+    auto made = PciDevice::Restore(pci->device, memory_, PciHost(),
+                                   std::get<PciDeviceState>(state));
+    if (!made.ok()) return made.status();
+    pci_ = *std::move(made);
+  } else {
+    const auto& flat = std::get<FlatDeviceConfig>(config_.bus);
+    auto made = FlatDevice::Restore(flat.device, memory_, FlatHost(),
+                                    std::get<FlatDeviceState>(state));
+    if (!made.ok()) return made.status();
+    flat_ = *std::move(made);
+  }
+  MakeVectors();
   return absl::OkStatus();
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <variant>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -43,6 +44,16 @@ class Guest {
   absl::Status Plug();
   void Unplug();
 
+  // Of the device that is plugged in.
+  using State = std::variant<PciDeviceState, FlatDeviceState>;
+  State Save();
+  // Whether such a device may have been in `state`. Errors: the device's own,
+  // or InvalidArgument for one of the other kind.
+  absl::Status CheckState(const State& state) const;
+  // The device that `state` was saved of; none is plugged in. Errors: as
+  // CheckState().
+  absl::Status Restore(const State& state);
+
   const DeviceConfig& config() const { return config_; }
 
   // Null while there is none.
@@ -68,6 +79,10 @@ class Guest {
   // In the guest's address space; nullopt when it is nowhere.
   std::optional<uint64_t> Address(const Access& access) const;
   std::optional<uint64_t> Base(const Access& access) const;
+
+  PciDevice::Host PciHost();
+  FlatDevice::Host FlatHost();
+  void MakeVectors();
 
   bool accelerated() const { return acceleration_ != Acceleration::kNone; }
 

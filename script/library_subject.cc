@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -65,6 +66,9 @@ class LibrarySubject : public Subject {
 
   absl::Status Plug(Guest& guest);
   void Unplug(Guest& guest);
+  absl::Status Restore(Guest& guest, const script::Restore& restore);
+  // The device, which is new, is among the others now.
+  void Enter(Guest& guest);
   absl::Status SetId(Guest& guest, Device& device, std::optional<PeerId> id);
 
   absl::Status Join(const Guest& guest, const PeerJoins& joins);
@@ -82,6 +86,7 @@ class LibrarySubject : public Subject {
   std::map<std::pair<std::string, PeerId>, Vectors> outside_;
   std::map<std::string, std::unique_ptr<Region>> regions_;
   std::vector<std::unique_ptr<Guest>> guests_;
+  std::map<std::string, Guest::State> saved_;
 };
 
 absl::Status LibrarySubject::Init(Acceleration acceleration) {
@@ -161,7 +166,8 @@ absl::StatusOr<Gives> LibrarySubject::Perform(Guest& guest, const Step& step) {
       if (auto done = Plug(guest); !done.ok()) return done;
       return std::nullopt;
     case Step::kRestore:
-      return absl::UnimplementedError("restore: not yet");
+      if (auto done = Restore(guest, step.restore()); !done.ok()) return done;
+      return std::nullopt;
     case Step::OPERATION_NOT_SET:
       return Invalid("operation", "one", "none");
     default:
@@ -209,7 +215,8 @@ absl::StatusOr<Gives> LibrarySubject::Handle(Guest& guest, Device& device,
       Unplug(guest);
       return std::nullopt;
     case Step::kSave:
-      return absl::UnimplementedError("save: not yet");
+      saved_.insert_or_assign(step.save().name(), guest.Save());
+      return std::nullopt;
     default:
       return absl::UnimplementedError("operation: not known");
   }
@@ -246,10 +253,39 @@ absl::Status LibrarySubject::Plug(Guest& guest) {
   const absl::StatusOr<PeerId> id = ChooseId(guest);
   if (!id.ok()) return id.status();
   if (absl::Status made = guest.Plug(); !made.ok()) return made;
+  guest.device()->SetId(*id);
+  Enter(guest);
+  return absl::OkStatus();
+}
+
+void LibrarySubject::Enter(Guest& guest) {
   Device& device = *guest.device();
-  device.SetId(*id);
-  RegionOf(guest).Set(*id, guest.vectors());
+  if (device.id().has_value()) {
+    RegionOf(guest).Set(*device.id(), guest.vectors());
+  }
   RegionOf(guest).Tell(device.peers());
+}
+
+absl::Status LibrarySubject::Restore(Guest& guest,
+                                     const script::Restore& restore) {
+  const auto saved = saved_.find(restore.name());
+  if (saved == saved_.end()) {
+    return Invalid("name", "that of a state that was saved",
+                   absl::StrFormat("'%s'", restore.name()));
+  }
+  const std::optional<PeerId> id = std::visit(
+      [](const auto& state) { return state.device.id; }, saved->second);
+  const bool own = guest.device() != nullptr && guest.device()->id() == id;
+  if (id.has_value() && !own && RegionOf(guest).Has(*id)) {
+    return Invalid("id", "a free one",
+                   absl::StrFormat("%d, which is in use", *id));
+  }
+  if (auto check = guest.CheckState(saved->second); !check.ok()) return check;
+  if (guest.device() != nullptr) Unplug(guest);
+  if (auto made = guest.Restore(saved->second); !made.ok()) {
+    return absl::InternalError(made.message());
+  }
+  Enter(guest);
   return absl::OkStatus();
 }
 

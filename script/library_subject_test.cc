@@ -325,6 +325,80 @@ TEST_P(RingingTest, IsUnpluggedAndPluggedIn) {
   EXPECT_EQ(Do("plug { }"), "");
 }
 
+// A device that is made from a state is as the one that was saved, under the
+// state's id, and knows who is there now.
+TEST_P(RingingTest, IsSavedAndRestored) {
+  EXPECT_EQ(Do("peer_joins { id: 9 vectors: 1 }"), "");
+  EXPECT_EQ(Do("write { msix: 28 value: 1 }"), "");
+  EXPECT_EQ(Do("interrupt { vector: 1 }"), "");
+  EXPECT_EQ(Do("write { registers: 0 value: 7 }"), "");
+  EXPECT_EQ(Do("save { name: 's' }"), "");
+  // It goes on.
+  EXPECT_EQ(Do("write { registers: 0 value: 8 }"), "");
+  EXPECT_EQ(Do("write { msix: 28 value: 0 }"), kA1);
+  EXPECT_EQ(Do("set_id { id: 4 }"), "");
+  EXPECT_EQ(Do("peer_joins { id: 10 vectors: 1 }"), "");
+  EXPECT_EQ(Do("restore { name: 's' }"), "");
+  EXPECT_EQ(Do("read { registers: 0 }"), "7");
+  EXPECT_EQ(Do("read { registers: 8 }"), "1");
+  EXPECT_EQ(Do("read { msix: 0x800 }"), "2");
+  EXPECT_EQ(Do("write { msix: 28 value: 0 }"), kA1);
+  EXPECT_EQ(Ring("f", 4, 0), "");
+  EXPECT_EQ(Ring("f", 1, 0), kA0);
+  EXPECT_EQ(Ring("a", 1, 0), kA0);
+  EXPECT_EQ(Ring("a", 9, 0), "rings { peer: 9 }");
+  EXPECT_EQ(Ring("a", 10, 0), "rings { peer: 10 }");
+  // Its link is there.
+  EXPECT_EQ(Do("link_lost { }"), "");
+  EXPECT_EQ(Do("restore { name: 's' }"), "");
+  EXPECT_EQ(Do("peer_joins { id: 11 vectors: 1 }"), "");
+  EXPECT_EQ(Ring("a", 11, 0), "rings { peer: 11 }");
+  // In the place of none as well.
+  EXPECT_EQ(Do("unplug { }"), "");
+  EXPECT_EQ(Ring("f", 1, 0), "");
+  EXPECT_EQ(Do("restore { name: 's' }"), "");
+  EXPECT_EQ(Ring("f", 1, 0), kA0);
+}
+
+// A line is as it was: no effect when it stays so.
+TEST_P(RingingTest, RestoresLines) {
+  EXPECT_EQ(Do("device: 'old' save { name: 'low' }"), "");
+  EXPECT_EQ(Ring("a", 2, 0), kUp);
+  EXPECT_EQ(Do("device: 'old' save { name: 'high' }"), "");
+  EXPECT_EQ(Do("device: 'old' restore { name: 'high' }"), "");
+  EXPECT_EQ(Do("device: 'old' restore { name: 'low' }"), kDown);
+  EXPECT_EQ(Do("device: 'old' restore { name: 'high' }"), kUp);
+  EXPECT_EQ(Do("device: 'old' read { registers: 4 }"),
+            std::string("1 ") + kDown);
+  EXPECT_EQ(Do("device: 'f' save { name: 'f' }"), "");
+  EXPECT_EQ(Do("device: 'f' restore { name: 'f' }"), "");
+  EXPECT_EQ(Do("device: 'f' interrupt { }"), kPulse);
+}
+
+// A state that cannot be restored leaves everything as it was.
+TEST_P(RingingTest, RefusesStates) {
+  EXPECT_EQ(Do("restore { name: 's' }"),
+            "name: expected that of a state that was saved, got 's'");
+  EXPECT_EQ(Do("save { name: 's' }"), "");
+  EXPECT_EQ(Do("device: 'f' save { name: 'f' }"), "");
+  EXPECT_EQ(Do("device: 'f' restore { name: 's' }"),
+            "id: expected a free one, got 1, which is in use");
+  EXPECT_EQ(Do("set_id { id: 4 }"), "");
+  EXPECT_EQ(Do("device: 'f' restore { name: 's' }"),
+            "state: expected a flat device's, got a PCI one's");
+  EXPECT_EQ(Do("device: 'f' set_id { id: 5 }"), "");
+  EXPECT_EQ(Do("restore { name: 'f' }"),
+            "state: expected a PCI device's, got a flat one's");
+  EXPECT_THAT(Do("device: 'old' restore { name: 's' }"), HasSubstr("state."));
+  EXPECT_EQ(Ring("f", 4, 0), kA0);
+  EXPECT_EQ(Ring("a", 5, 0), kPulse);
+  EXPECT_EQ(Ring("a", 2, 0), kUp);
+  EXPECT_EQ(Do("peer_joins { id: 1 vectors: 1 }"), "");
+  EXPECT_EQ(Do("restore { name: 's' }"),
+            "id: expected a free one, got 1, which is in use");
+  EXPECT_EQ(Ring("f", 4, 0), kA0);
+}
+
 // A step that the world has no room for is refused.
 TEST_P(LibrarySubjectTest, RefusesWhatIsNotThere) {
   EXPECT_EQ(Do("device: 'x' reset { }"),
