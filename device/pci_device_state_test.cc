@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Saving and restoring a PciDevice. That a guest cannot tell, whatever it does,
-// is shown in saved_model_test.cc.
+// is shown in proto/device_state_model_test.cc.
 
 #include "device/pci_device_state.h"
 
@@ -23,25 +23,14 @@ namespace {
 
 using mock::Entry;
 using mock::Operation;
+using ::testing::Each;
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
 
 class PciDeviceStateTest : public ::testing::Test {
  protected:
   PciDevice::Host Offer() { return PciGuest::Everything(host_, &events_); }
-
-  EventHandle ConnectOwn(PciGuest& guest, Vector vector) {
-    const EventHandle event = host_.events().Create();
-    EXPECT_TRUE(guest.device()
-                    .peers()
-                    .Connect(*guest.device().id(), vector,
-                             std::make_shared<mock::EventNotifier>(
-                                 host_.events(), event))
-                    .ok());
-    return event;
-  }
 
   mock::Host host_;
   EventRecorder events_;
@@ -120,6 +109,26 @@ TEST_F(PciDeviceStateTest, ABarBeingSized) {
   EXPECT_EQ(guest.pci().function().BarAddress(0), std::nullopt);
 }
 
+// Of two BARs that a guest has put over each other, it sees the one that it
+// placed first, also afterwards, and the other when that one has gone.
+TEST_F(PciDeviceStateTest, AHiddenBarStaysHidden) {
+  PciGuest guest(host_, {.id = 1}, Offer());
+  guest.Enumerate();
+  guest.SetConfig(pci::kBar0 + 12, 4, 0);
+  guest.SetConfig(pci::kBar0 + 8, 4, 0xfd000000);
+  guest.SetConfig(pci::kBar0, 4, 0xfd000000);
+  EXPECT_EQ(host_.space().Read32(0xfd000008), 0u) << "the memory";
+  const PciDeviceState state = guest.SaveAndRestore();
+  EXPECT_THAT(state.hidden_bars,
+              ElementsAre(true, false, false, false, false, false));
+  EXPECT_EQ(host_.space().Read32(0xfd000008), 0u);
+  EXPECT_EQ(guest.SaveAndRestore(), state);
+  EXPECT_EQ(events_.count(DeviceEvent::Kind::kMapFailed), 1) << "not tried";
+  guest.SetConfig(pci::kBar0, 4, 0xfc000000);
+  EXPECT_EQ(host_.space().Read32(0xfc000008), 1u);
+  EXPECT_THAT(guest.pci().Save().hidden_bars, Each(false));
+}
+
 // A BAR that the host refuses at that moment is as one that the guest places:
 // an event, out of sight, until it is placed anew.
 TEST_F(PciDeviceStateTest, ARefusedBarIsOutOfSight) {
@@ -135,82 +144,6 @@ TEST_F(PciDeviceStateTest, ARefusedBarIsOutOfSight) {
   EXPECT_EQ(host_.space().Read32(PciGuest::kBar2), 0u);
 }
 
-// What was pending stays pending and is sent once when the guest lets it.
-TEST_F(PciDeviceStateTest, PendingInterrupts) {
-  PciGuest guest(host_, {.vectors = 70}, Offer());
-  guest.Enumerate();
-  guest.EnableMsix();
-  guest.MaskVector(69, true);
-  EXPECT_EQ(guest.device().OnPeerInterrupt(69), InterruptResult::kHeld);
-  guest.SaveAndRestore();
-  EXPECT_THAT(host_.msi().all(), IsEmpty());
-  EXPECT_EQ(host_.space().Read32(PciGuest::kBar1 + 0x800 + 8), 1u << 5);
-  guest.MaskVector(69, false);
-  EXPECT_THAT(host_.msi().all(), ElementsAre(PciGuest::Message(69)));
-  EXPECT_EQ(host_.space().Read32(PciGuest::kBar1 + 0x800 + 8), 0u);
-}
-
-// The same behind Function Mask and Bus Master, which gate all vectors.
-TEST_F(PciDeviceStateTest, PendingBehindTheFunctionsGates) {
-  PciGuest guest(host_, {}, Offer());
-  guest.Enumerate();
-  guest.EnableMsix();
-  guest.SetCommand(pci::kCommandMemorySpace);
-  guest.device().OnPeerInterrupt(0);
-  guest.SaveAndRestore();
-  EXPECT_THAT(host_.msi().all(), IsEmpty());
-  guest.SetCommand(PciGuest::kDecodeAndMaster);
-  EXPECT_THAT(host_.msi().all(), ElementsAre(PciGuest::Message(0)));
-}
-
-// A state that holds what may be sent, as one that was saved while an unmasking
-// was under way: it is sent on restoring, once.
-TEST_F(PciDeviceStateTest, PendingAndUnmaskedIsSent) {
-  PciGuest guest(host_, {.vectors = 2}, Offer());
-  guest.Enumerate();
-  guest.EnableMsix();
-  PciDeviceState state = guest.pci().Save();
-  state.function.msix[1].pending = true;
-  guest.pci().Reset();  // Out of the way on the bus.
-  const auto device =
-      PciDevice::Restore({.vectors = 2}, guest.shared(), Offer(), state);
-  ASSERT_TRUE(device.ok()) << device.status();
-  EXPECT_THAT(host_.msi().all(), ElementsAre(PciGuest::Message(1)));
-  EXPECT_FALSE((*device)->Save().function.msix[1].pending);
-}
-
-// INTx is asserted again, and goes when the guest reads Status.
-TEST_F(PciDeviceStateTest, IntxIsAsserted) {
-  PciGuest guest(host_,
-                 {.dialect = kRevision0, .interrupts = InterruptMode::kIntx},
-                 Offer());
-  guest.Enumerate();
-  guest.Write(kMaskOffset, 1);
-  guest.device().OnPeerInterrupt(0);
-  EXPECT_THAT(host_.line().all(), ElementsAre(true));
-  guest.SaveAndRestore();
-  EXPECT_THAT(host_.line().all(), ElementsAre(true, true));
-  EXPECT_EQ(guest.Config(pci::kStatus, 2) & pci::kStatusInterrupt,
-            pci::kStatusInterrupt);
-  EXPECT_EQ(guest.Read(kStatusOffset), 1u);
-  EXPECT_THAT(host_.line().all(), ElementsAre(true, true, false));
-}
-
-// Not while Interrupt Disable is set.
-TEST_F(PciDeviceStateTest, IntxIsDisabled) {
-  PciGuest guest(host_,
-                 {.dialect = kRevision0, .interrupts = InterruptMode::kIntx},
-                 Offer());
-  guest.Enumerate();
-  guest.SetCommand(PciGuest::kDecodeAndMaster | pci::kCommandInterruptDisable);
-  guest.Write(kMaskOffset, 1);
-  guest.device().OnPeerInterrupt(0);
-  guest.SaveAndRestore();
-  EXPECT_THAT(host_.line().all(), IsEmpty());
-  guest.SetCommand(PciGuest::kDecodeAndMaster);
-  EXPECT_THAT(host_.line().all(), ElementsAre(true));
-}
-
 // Whatever the configuration says: the id that the guest has seen. A device
 // that had none has none.
 TEST_F(PciDeviceStateTest, TheIdIsTheStates) {
@@ -222,60 +155,6 @@ TEST_F(PciDeviceStateTest, TheIdIsTheStates) {
   guest.device().SetId(std::nullopt);
   guest.SaveAndRestore();
   EXPECT_EQ(guest.device().id(), std::nullopt);
-}
-
-// A signal that waits in an own vector's event belongs to the state, though
-// nobody has read it: as a pending bit, or it is sent.
-TEST_F(PciDeviceStateTest, SignalsThatNobodyHasReadYet) {
-  PciDevice::Host offer = Offer();
-  offer.router = nullptr;
-  PciGuest guest(host_, {.vectors = 2, .id = 3}, offer);
-  guest.Enumerate();
-  guest.EnableMsix();
-  guest.MaskVector(1, true);
-  const EventHandle open = ConnectOwn(guest, 0);
-  const EventHandle masked = ConnectOwn(guest, 1);
-  for (const EventHandle event : {open, masked}) {
-    host_.events().Signal(event);
-    host_.events().Signal(event);
-  }
-  const PciDeviceState state = guest.pci().Save();
-  EXPECT_THAT(host_.msi().all(), ElementsAre(PciGuest::Message(0)));
-  EXPECT_FALSE(state.function.msix[0].pending);
-  EXPECT_TRUE(state.function.msix[1].pending);
-  EXPECT_EQ(host_.events().count(open) + host_.events().count(masked), 0u);
-}
-
-// A routed vector's signals do not wait anywhere here; one that is masked has
-// no route, and its signals are found. After the device has gone, its event
-// keeps what comes for the restored one.
-TEST_F(PciDeviceStateTest, RoutedVectors) {
-  PciGuest guest(host_, {.vectors = 2, .id = 3}, Offer());
-  guest.Enumerate();
-  guest.EnableMsix();
-  guest.MaskVector(1, true);
-  const EventHandle routed = ConnectOwn(guest, 0);
-  const EventHandle masked = ConnectOwn(guest, 1);
-  host_.executor().RunAll();
-  host_.events().Signal(routed);
-  host_.events().Signal(masked);
-  EXPECT_THAT(host_.msi().all(), ElementsAre(PciGuest::Message(0)));
-  const PciDeviceState state = guest.SaveAndRestore();
-  EXPECT_FALSE(state.function.msix[0].pending);
-  EXPECT_TRUE(state.function.msix[1].pending);
-
-  host_.events().Signal(routed);
-  EXPECT_EQ(host_.msi().all().size(), 1u) << "nobody's for the moment";
-  EXPECT_TRUE(guest.device()
-                  .peers()
-                  .Connect(3, 0,
-                           std::make_shared<mock::EventNotifier>(host_.events(),
-                                                                 routed))
-                  .ok());
-  host_.executor().RunAll();
-  EXPECT_THAT(host_.msi().all(),
-              ElementsAre(PciGuest::Message(0), PciGuest::Message(0)))
-      << "the route is there again, and sends what it finds";
 }
 
 // Doorbells are bound again as the peers come back.
