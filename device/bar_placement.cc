@@ -46,10 +46,6 @@ void BarPlacement::Hide(const std::array<bool, pci::kBars>& hidden) {
   }
 }
 
-bool BarPlacement::Hidden(int bar) const {
-  return function_.BarAddress(bar) == placed_[bar].refused.load();
-}
-
 std::optional<uint64_t> BarPlacement::Shown(int bar) const {
   const std::optional<uint64_t> address = function_.BarAddress(bar);
   return address == placed_[bar].shown.load() ? address : std::nullopt;

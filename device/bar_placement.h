@@ -51,8 +51,11 @@ class BarPlacement {
   // where they are now. Before the first Apply().
   void Hide(const std::array<bool, pci::kBars>& hidden);
 
-  // Whether BAR `bar` was refused where it is now. Any thread.
-  bool Hidden(int bar) const;
+  // Whether BAR `bar` was refused at `address`, where it was put last. Any
+  // thread.
+  bool Refused(int bar, std::optional<uint64_t> address) const {
+    return address == placed_[bar].refused.load();
+  }
 
   // Where the guest really sees BAR `bar`: where it is now, and shown. Any
   // thread.

@@ -192,8 +192,10 @@ PciDeviceState PciDevice::Save() {
   state.device = device_->Save();
   state.memory = {.size = shared_.size, .access = access_};
   state.function = function_->Save();
+  // By what was saved, which a vCPU may have changed since.
+  const pci::BarAddresses addresses = function_->AddressesIn(state.function);
   for (int bar = 0; bar < pci::kBars; ++bar) {
-    state.hidden_bars[bar] = placement_->Hidden(bar);
+    state.hidden_bars[bar] = placement_->Refused(bar, addresses[bar]);
   }
   return state;
 }

@@ -165,6 +165,15 @@ FunctionState Function::Save() const {
   return state;
 }
 
+BarAddresses Function::AddressesIn(const FunctionState& state) const {
+  ConfigSpace config = initial_config_;
+  config.Set16(kCommand, state.command);
+  for (int bar = 0; bar < kBars; ++bar) {
+    config.Set32(kBar0 + 4 * bar, state.bars[bar]);
+  }
+  return DecodeBars(bar_specs_, config);
+}
+
 Function::Change Function::Reset() noexcept {
   Aftermath aftermath;
   {

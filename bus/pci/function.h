@@ -100,6 +100,8 @@ class Function {
   // What the guest can see: config space of one moment, and then MSI-X as
   // Msix::Save() gives it.
   FunctionState Save() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Where the guest sees the BARs in a state that Save() gave.
+  BarAddresses AddressesIn(const FunctionState& state) const;
 
   // As the bus's RST#: everything that a guest wrote is forgotten. The line
   // then follows its source again, so the device behind is reset before.
