@@ -97,12 +97,12 @@ absl::Status Guest::Plug() {
   return absl::OkStatus();
 }
 
-Guest::State Guest::Save() {
+SavedDevice Guest::Save() {
   if (pci_ != nullptr) return pci_->Save();
   return flat_->Save();
 }
 
-absl::Status Guest::CheckState(const State& state) const {
+absl::Status Guest::CheckState(const SavedDevice& state) const {
   if (const auto* pci = std::get_if<PciDeviceConfig>(&config_.bus)) {
     if (!std::holds_alternative<PciDeviceState>(state)) {
       return absl::InvalidArgumentError(
@@ -126,7 +126,7 @@ absl::Status Guest::CheckState(const State& state) const {
       .status();
 }
 
-absl::Status Guest::Restore(const State& state) {
+absl::Status Guest::Restore(const SavedDevice& state) {
   if (absl::Status check = CheckState(state); !check.ok()) return check;
   if (const auto* pci = std::get_if<PciDeviceConfig>(&config_.bus)) {
     auto made = PciDevice::Restore(pci->device, memory_, PciHost(),

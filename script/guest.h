@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <variant>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -21,6 +20,7 @@
 #include "device/flat_device.h"
 #include "device/pci_device.h"
 #include "proto/config.h"
+#include "proto/device_state.h"
 #include "proto/script.pb.h"
 #include "script/acceleration.h"
 #include "script/carriers.h"
@@ -45,14 +45,13 @@ class Guest {
   void Unplug();
 
   // Of the device that is plugged in.
-  using State = std::variant<PciDeviceState, FlatDeviceState>;
-  State Save();
+  SavedDevice Save();
   // Whether such a device may have been in `state`. Errors: the device's own,
   // or InvalidArgument for one of the other kind.
-  absl::Status CheckState(const State& state) const;
+  absl::Status CheckState(const SavedDevice& state) const;
   // The device that `state` was saved of; none is plugged in. Errors: as
   // CheckState().
-  absl::Status Restore(const State& state);
+  absl::Status Restore(const SavedDevice& state);
 
   const DeviceConfig& config() const { return config_; }
 

@@ -18,6 +18,7 @@
 #include "bus/access.h"
 #include "core/doorbell.h"
 #include "proto/config.h"
+#include "proto/device_state.h"
 #include "script/carriers.h"
 #include "script/guest.h"
 #include "script/region.h"
@@ -86,7 +87,7 @@ class LibrarySubject : public Subject {
   std::map<std::pair<std::string, PeerId>, Vectors> outside_;
   std::map<std::string, std::unique_ptr<Region>> regions_;
   std::vector<std::unique_ptr<Guest>> guests_;
-  std::map<std::string, Guest::State> saved_;
+  std::map<std::string, std::string> saved_;  // As bytes.
 };
 
 absl::Status LibrarySubject::Init(Acceleration acceleration) {
@@ -215,7 +216,7 @@ absl::StatusOr<Gives> LibrarySubject::Handle(Guest& guest, Device& device,
       Unplug(guest);
       return std::nullopt;
     case Step::kSave:
-      saved_.insert_or_assign(step.save().name(), guest.Save());
+      saved_[step.save().name()] = EncodeState(guest.Save());
       return std::nullopt;
     default:
       return absl::UnimplementedError("operation: not known");
@@ -273,16 +274,18 @@ absl::Status LibrarySubject::Restore(Guest& guest,
     return Invalid("name", "that of a state that was saved",
                    absl::StrFormat("'%s'", restore.name()));
   }
-  const std::optional<PeerId> id = std::visit(
-      [](const auto& state) { return state.device.id; }, saved->second);
+  const absl::StatusOr<SavedDevice> state = DecodeState(saved->second);
+  if (!state.ok()) return absl::InternalError(state.status().message());
+  const std::optional<PeerId> id =
+      std::visit([](const auto& known) { return known.device.id; }, *state);
   const bool own = guest.device() != nullptr && guest.device()->id() == id;
   if (id.has_value() && !own && RegionOf(guest).Has(*id)) {
     return Invalid("id", "a free one",
                    absl::StrFormat("%d, which is in use", *id));
   }
-  if (auto check = guest.CheckState(saved->second); !check.ok()) return check;
+  if (auto check = guest.CheckState(*state); !check.ok()) return check;
   if (guest.device() != nullptr) Unplug(guest);
-  if (auto made = guest.Restore(saved->second); !made.ok()) {
+  if (auto made = guest.Restore(*state); !made.ok()) {
     return absl::InternalError(made.message());
   }
   Enter(guest);
