@@ -141,6 +141,8 @@ class Pair {
     if (!both->has_value()) return "";
     ++tally.operations;
     ++tally.of_kind[static_cast<size_t>(KindOf(step))];
+    tally.rings += (*both)->qemu.effects.rings_size();
+    tally.messages += (*both)->qemu.effects.messages_size();
     const KnownDifference* const known = Explain(step, **both);
     if (known == nullptr) return Text(**both);
     ++tally.differences[known->name];

@@ -28,6 +28,9 @@ struct Ways {
 // What was played and seen, over many Scripts.
 struct Tally {
   int operations = 0;  // Done on both.
+  // What these led to on QEMU.
+  int rings = 0;
+  int messages = 0;
   std::array<int, script::kKinds> of_kind = {};
   std::map<absl::string_view, int> differences;  // By KnownDifference::name.
 };
