@@ -28,6 +28,7 @@ using script::Script;
 using script::Step;
 
 constexpr int kLongestProgram = 400;
+constexpr int kProgramsAtOnce = 25;
 
 struct Sut {
   Pair pair;
@@ -104,8 +105,8 @@ void RunOne(Setting setting, const MakePair& make, Tally& tally,
     model.Do(step).IgnoreError();
     Do(step, sut);
   }
-  const auto any_command = [shared, &but](const WorldModel&) {
-    return rc::gen::map(rc::gen::suchThat(AnyStep(shared),
+  const auto any_command = [shared, &but](const WorldModel& now) {
+    return rc::gen::map(rc::gen::suchThat(AnyStep(shared, now),
                                           [&but](const Step& step) {
                                             return !but || !but(step);
                                           }),
@@ -158,6 +159,8 @@ bool Agree(Setting setting, int64_t operations, const MakePair& make,
            Tally& tally, const std::function<bool(const Step&)>& but) {
   Script failed;
   rc::detail::TestParams params = rc::detail::configuration().testParams;
+  params.maxSuccess = kProgramsAtOnce;
+  params.seed += static_cast<uint64_t>(setting) << 32;
   while (tally.operations < operations) {
     rc::detail::TestMetadata metadata;
     metadata.id = metadata.description = std::string(NameOf(setting));

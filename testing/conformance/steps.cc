@@ -6,10 +6,17 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "script/worlds.h"
 #include "testing/conformance/accesses.h"
+#include "testing/conformance/model/config_space.h"
+#include "testing/conformance/model/device.h"
+#include "testing/conformance/model/facts.h"
+#include "testing/conformance/model/msix.h"
 
 namespace ivshmem::conformance {
 namespace {
@@ -143,17 +150,93 @@ bool OfPci(Deed deed) {
          deed == Deed::kWriteConfig || deed == Deed::kReadConfig;
 }
 
+// A BAR that is decoded nowhere.
+std::optional<int> Misplaced(const Device& device) {
+  for (int bar = 0; bar < 3; ++bar) {
+    if (device.config().BarSize(bar) != 0 && !device.Place(bar).has_value()) {
+      return bar;
+    }
+  }
+  return std::nullopt;
+}
+
+// One of the first vectors.
+std::optional<int> Masked(const Device& device) {
+  const std::vector<Msix::Entry>& entries = device.msix().entries;
+  for (size_t vector = 0; vector < std::min<size_t>(2, entries.size());
+       ++vector) {
+    if (entries[vector].control != 0) return static_cast<int>(vector);
+  }
+  return std::nullopt;
+}
+
+// What a driver would have to do next for its device to work; nullopt when it
+// does.
+std::optional<Step> NextOfDriver(const WorldModel& model, int index,
+                                 const script::Aims& aims) {
+  Step step;
+  const Device* device = model.device(index);
+  if (device == nullptr) {
+    step.mutable_plug();
+    return step;
+  }
+  if (!model.linked(index)) {
+    step.mutable_link_back();
+    return step;
+  }
+  if (!model.has_id(index)) {
+    step.mutable_set_id()->set_id(index);
+    return step;
+  }
+  if (aims.flat) return std::nullopt;
+  const ConfigSpace& config = device->config();
+  script::Access& write = *step.mutable_write();
+  const std::optional<int> bar = Misplaced(*device);
+  if (!config.Decodes() || !config.BusMaster() || config.IntxDisabled()) {
+    write.set_config(4);
+    write.set_size(2);
+    write.set_value(6);
+  } else if (bar.has_value()) {
+    write.set_config(0x10 + 4 * *bar);
+    if (*bar == 2) write.set_size(8);
+    write.set_value(aims.homes[*bar]);
+  } else if (aims.vectors > 0 &&
+             (!config.MsixEnabled() || config.MsixFunctionMasked())) {
+    write.set_config(0x42);
+    write.set_size(2);
+    write.set_value(0x8000);
+  } else if (aims.vectors > 0 && Masked(*device).has_value()) {
+    write.set_msix(16 * *Masked(*device) + 12);
+  } else if (device->registers().interrupts == Interrupts::kIntx &&
+             device->registers().mask == 0) {
+    write.set_registers(0);
+    write.set_value(1);
+  } else {
+    return std::nullopt;
+  }
+  return step;
+}
+
 }  // namespace
 
-rc::Gen<Step> AnyStep(std::shared_ptr<const config::World> world) {
-  return rc::gen::exec([world] {
+rc::Gen<Step> AnyStep(std::shared_ptr<const config::World> world,
+                      const WorldModel& model) {
+  std::vector<std::optional<Step>> next;
+  for (int i = 0; i < world->devices_size(); ++i) {
+    next.push_back(NextOfDriver(model, i, script::AimsOf(*world, i)));
+  }
+  return rc::gen::exec([world, next] {
     Step step;
     const int index = *rc::gen::inRange(0, world->devices_size());
-    if (index != 0) step.set_device(world->devices(index).name());
     const script::Aims aims = script::AimsOf(*world, index);
-    const Deed deed = *AnyDeed();
-    RC_PRE(!aims.flat || !OfPci(deed));
-    Do(deed, aims, step);
+    if (next[index].has_value() && *rc::gen::inRange(0, 4) == 0) {
+      step = *next[index];
+    } else {
+      const Deed deed = *AnyDeed();
+      RC_PRE(!aims.flat || !OfPci(deed));
+      Do(deed, aims, step);
+    }
+    if (index != 0) step.set_device(world->devices(index).name());
     return step;
   });
 }

@@ -9,14 +9,17 @@
 #include "proto/config.pb.h"
 #include "proto/script.pb.h"
 #include "rapidcheck.h"
+#include "testing/conformance/model/world.h"
 
 namespace ivshmem::conformance {
 
 // Any step of `world`, more often one that hits something: what is aimed at are
 // registers, entries of the table, BARs and peers that may be there, and what
-// lies just beside them. Whether the world has room for it at that moment is
-// for the model to say. All numbers shrink.
-rc::Gen<script::Step> AnyStep(std::shared_ptr<const config::World> world);
+// lies just beside them; and now and then it is what a driver would have to do
+// next, in the state of `model`, for its device to work. Whether the world has
+// room for it at that moment is for the model to say. All numbers shrink.
+rc::Gen<script::Step> AnyStep(std::shared_ptr<const config::World> world,
+                              const WorldModel& model);
 
 }  // namespace ivshmem::conformance
 

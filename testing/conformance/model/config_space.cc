@@ -114,7 +114,7 @@ void ConfigSpace::Write(uint64_t offset, uint8_t value) {
 // BAR's width does, as this is what a BAR holds while its size is asked for.
 std::optional<uint64_t> ConfigSpace::BarAddress(int bar) const {
   const uint64_t size = bar_sizes_[bar];
-  if (size == 0 || (Get(0x04, 2) & 0x2) == 0) return std::nullopt;
+  if (size == 0 || !Decodes()) return std::nullopt;
   const uint64_t address =
       Get(0x10 + 4 * bar, Is64Bit(bar) ? 8 : 4) & ~uint64_t{0xf};
   const uint64_t highest = Is64Bit(bar) ? ~uint64_t{0} : 0xffffffff;

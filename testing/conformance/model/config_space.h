@@ -29,6 +29,7 @@ class ConfigSpace {
   // Where software has the BAR decoded; nullopt when it is not.
   std::optional<uint64_t> BarAddress(int bar) const;
 
+  bool Decodes() const { return Get(0x04, 2) & 0x2; }
   bool BusMaster() const { return Get(0x04, 2) & 0x4; }
   bool IntxDisabled() const { return Get(0x04, 2) & 0x400; }
   bool MsixEnabled() const;

@@ -43,6 +43,10 @@ class Device {
   // Where the guest has the registers (0), MSI-X (1) or the memory (2).
   std::optional<uint64_t> Place(int bar) const;
 
+  const ConfigSpace& config() const { return config_; }
+  const Msix& msix() const { return msix_; }
+  const Registers& registers() const { return registers_; }
+
   // A peer interrupts.
   void Interrupt(uint32_t vector, DeviceEffects& effects);
   void Reset();

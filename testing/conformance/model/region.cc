@@ -5,22 +5,23 @@
 
 namespace ivshmem::conformance {
 
-Region::Wire Region::MakeWire(const End& end) {
-  listening_[++made_] = end;
-  return made_;
-}
-
 // Vectors 0, 1, ... are connected in order.
-Region::Vectors Region::MakeVectors(End end, uint32_t count) {
+uint64_t Region::AddOwner(const End& end, uint32_t count) {
+  const uint64_t owner = ++numbers_;
   Vectors vectors;
-  for (end.vector = 0; end.vector < count; ++end.vector) {
-    vectors[end.vector] = MakeWire(end);
+  for (uint32_t vector = 0; vector < count; ++vector) {
+    Wire& wire = vectors[vector];
+    wire = {.number = ++numbers_, .owner = owner, .end = end};
+    wire.end.vector = vector;
   }
-  return vectors;
+  listening_[owner] = std::make_shared<const Vectors>(vectors);
+  return owner;
 }
 
-void Region::Cut(const Vectors& vectors) {
-  for (const auto& [vector, wire] : vectors) listening_.erase(wire);
+void Region::AddVector(uint64_t owner, const End& end) {
+  Vectors vectors = *VectorsOf(owner);
+  vectors[end.vector] = {.number = ++numbers_, .owner = owner, .end = end};
+  listening_[owner] = std::make_shared<const Vectors>(vectors);
 }
 
 uint32_t Region::LowestFree() const {
@@ -36,11 +37,14 @@ std::optional<Region::End> Region::Ring(const Peers& known,
                                         uint32_t doorbell) const {
   const auto peer = known.find(doorbell >> 16);
   if (peer == known.end()) return std::nullopt;
-  const auto wire = peer->second.find(doorbell & 0xffff);
-  if (wire == peer->second.end()) return std::nullopt;
-  const auto end = listening_.find(wire->second);
-  if (end == listening_.end()) return std::nullopt;
-  return end->second;
+  const auto wire = peer->second->find(doorbell & 0xffff);
+  if (wire == peer->second->end()) return std::nullopt;
+  const auto owner = listening_.find(wire->second.owner);
+  if (owner == listening_.end()) return std::nullopt;
+  const bool replaced =
+      owner->second->at(wire->second.end.vector).number != wire->second.number;
+  if (replaced) return std::nullopt;
+  return wire->second.end;
 }
 
 }  // namespace ivshmem::conformance

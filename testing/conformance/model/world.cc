@@ -212,16 +212,19 @@ absl::Status WorldModel::PeerJoins(const script::PeerJoins& join, Seat& seat) {
     return NotInThisWorld("id or vectors");
   }
   if (!region.IsFree(join.id())) return NotInThisWorld("id in use");
-  region.peers[join.id()] = region.MakeVectors(
+  const uint64_t owner = region.AddOwner(
       {.device = std::nullopt, .peer = join.id()}, join.vectors());
-  region.outside.insert(join.id());
+  region.outside[join.id()] = owner;
+  region.peers[join.id()] = region.VectorsOf(owner);
   return absl::OkStatus();
 }
 
 absl::Status WorldModel::PeerLeaves(uint32_t id, Seat& seat) {
   Region& region = RegionOf(seat);
-  if (region.outside.erase(id) == 0) return NotInThisWorld("no such peer");
-  region.Cut(region.peers[id]);
+  const auto peer = region.outside.find(id);
+  if (peer == region.outside.end()) return NotInThisWorld("no such peer");
+  region.RemoveOwner(peer->second);
+  region.outside.erase(peer);
   region.peers.erase(id);
   return absl::OkStatus();
 }
@@ -230,15 +233,14 @@ absl::Status WorldModel::PeerLeaves(uint32_t id, Seat& seat) {
 absl::Status WorldModel::VectorArrives(const script::VectorArrives& arrives,
                                        Seat& seat) {
   Region& region = RegionOf(seat);
-  if (region.outside.count(arrives.id()) == 0 || arrives.vector() > 2047) {
+  const auto peer = region.outside.find(arrives.id());
+  if (peer == region.outside.end() || arrives.vector() > 2047) {
     return NotInThisWorld("no such peer, or vector");
   }
-  Region::Vectors& vectors = region.peers[arrives.id()];
-  const auto before = vectors.find(arrives.vector());
-  if (before != vectors.end()) region.Cut({*before});
-  vectors[arrives.vector()] = region.MakeWire({.device = std::nullopt,
-                                               .peer = arrives.id(),
-                                               .vector = arrives.vector()});
+  region.AddVector(peer->second, {.device = std::nullopt,
+                                  .peer = arrives.id(),
+                                  .vector = arrives.vector()});
+  region.peers[arrives.id()] = region.VectorsOf(peer->second);
   return absl::OkStatus();
 }
 
@@ -310,18 +312,21 @@ absl::Status WorldModel::Restore(const std::string& name, int seat,
   return absl::OkStatus();
 }
 
+const Device* WorldModel::device(int seat) const {
+  return seats_[seat].device.has_value() ? &*seats_[seat].device : nullptr;
+}
+
 void WorldModel::PutIn(int seat) {
   Seat& s = seats_[seat];
   s.device.emplace(s.facts);
   s.linked = true;
-  s.vectors =
-      RegionOf(s).MakeVectors({.device = seat, .peer = 0}, s.facts.vectors);
+  s.owner = RegionOf(s).AddOwner({.device = seat}, s.facts.vectors);
 }
 
 void WorldModel::TakeOut(int seat) {
   Seat& s = seats_[seat];
   GiveId(s, std::nullopt);
-  RegionOf(s).Cut(s.vectors);
+  RegionOf(s).RemoveOwner(s.owner);
   s.device = std::nullopt;
 }
 
@@ -331,7 +336,9 @@ void WorldModel::GiveId(Seat& seat, std::optional<uint32_t> id) {
   if (seat.id.has_value()) RegionOf(seat).peers.erase(*seat.id);
   seat.id = id;
   seat.device->SetId(id);
-  if (id.has_value()) RegionOf(seat).peers[*id] = seat.vectors;
+  if (id.has_value()) {
+    RegionOf(seat).peers[*id] = RegionOf(seat).VectorsOf(seat.owner);
+  }
 }
 
 // Who comes and goes is told to everybody who listens; the others go on with

@@ -34,6 +34,12 @@ class WorldModel : public script::Subject {
 
   absl::StatusOr<script::Outcome> Do(const script::Step& step) override;
 
+  // For those who draw steps that matter; `seat` is the device's index. Null
+  // for one that is unplugged.
+  const Device* device(int seat) const;
+  bool linked(int seat) const { return seats_[seat].linked; }
+  bool has_id(int seat) const { return seats_[seat].id.has_value(); }
+
  private:
   // A device's place in the world, whether a device is in it or not.
   struct Seat {
@@ -42,7 +48,7 @@ class WorldModel : public script::Subject {
     Facts facts;
     std::optional<Device> device;
     std::optional<uint32_t> id;
-    Region::Vectors vectors;  // Those of the device that is there.
+    uint64_t owner = 0;  // Who the device that is there is in the region.
     bool linked = true;
     Region::Peers known;  // Of whom the device has heard.
   };
