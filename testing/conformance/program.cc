@@ -94,6 +94,8 @@ void RunOne(Setting setting, const MakePair& make, Tally& tally,
   const auto shared = std::make_shared<const config::World>(beginning.world());
   const config::World& world = *shared;
   absl::StatusOr<Pair> pair = make(world);
+  // A world of which nothing is said.
+  RC_PRE(!absl::IsUnimplemented(pair.status()));
   if (!pair.ok()) RC_FAIL(pair.status().ToString());
   Sut sut{.pair = *std::move(pair),
           .script = {},

@@ -37,7 +37,7 @@ struct Pair {
   std::unique_ptr<script::Subject> expected;
   std::unique_ptr<script::Subject> got;
 };
-// Errors: the world is none.
+// Errors: Unimplemented for a world that is not to be tried.
 using MakePair = std::function<absl::StatusOr<Pair>(const config::World&)>;
 
 // Runs random programs (rc::state) of at least `operations` steps in all on the

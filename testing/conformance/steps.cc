@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "script/worlds.h"
 #include "testing/conformance/accesses.h"
 #include "testing/conformance/model/config_space.h"
@@ -82,9 +83,12 @@ void SetId(Step& step) {
   }
 }
 
-std::string StateName() { return *rc::gen::element<std::string>("a", "b"); }
+// Of each device its own: what fits one may fit the other or not.
+std::string StateName(int index) {
+  return absl::StrCat(*rc::gen::element<std::string>("a", "b"), index);
+}
 
-void Do(Deed deed, const script::Aims& aims, Step& step) {
+void Do(Deed deed, int index, const script::Aims& aims, Step& step) {
   switch (deed) {
     case Deed::kWriteRegisters:
       return WriteRegisters(aims, *step.mutable_write());
@@ -139,9 +143,9 @@ void Do(Deed deed, const script::Aims& aims, Step& step) {
       step.mutable_plug();
       return;
     case Deed::kSave:
-      return step.mutable_save()->set_name(StateName());
+      return step.mutable_save()->set_name(StateName(index));
     case Deed::kRestore:
-      return step.mutable_restore()->set_name(StateName());
+      return step.mutable_restore()->set_name(StateName(index));
   }
 }
 
@@ -234,7 +238,7 @@ rc::Gen<Step> AnyStep(std::shared_ptr<const config::World> world,
     } else {
       const Deed deed = *AnyDeed();
       RC_PRE(!aims.flat || !OfPci(deed));
-      Do(deed, aims, step);
+      Do(deed, index, aims, step);
     }
     if (index != 0) step.set_device(world->devices(index).name());
     return step;

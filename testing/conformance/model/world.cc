@@ -108,7 +108,7 @@ absl::Status WorldModel::DoStep(const Step& step, int seat, Outcome& outcome) {
     case Step::kPlug:
       return Plug(seat);
     case Step::kRestore:
-      return Restore(step.restore().name(), seat, outcome);
+      return Restore(step.restore().name(), seat);
     default:
       if (!s.device.has_value()) return NotInThisWorld("it is unplugged");
       return DoWithDevice(step, seat, outcome);
@@ -142,7 +142,7 @@ absl::Status WorldModel::DoWithDevice(const Step& step, int seat,
       s.device->Reset();
       return absl::OkStatus();
     case Step::kSave:
-      saved_.insert_or_assign(step.save().name(), Saved{seat, *s.device});
+      saved_.insert_or_assign(step.save().name(), Saved{seat, s.id, *s.device});
       return absl::OkStatus();
     case Step::kLinkLost:
       s.linked = false;
@@ -294,21 +294,23 @@ absl::Status WorldModel::Plug(int seat) {
   return absl::OkStatus();
 }
 
-// The state is what the guest knows of its device. Id and peers are not part of
-// it: they are given by the world to who is in the place.
-absl::Status WorldModel::Restore(const std::string& name, int seat,
-                                 Outcome& outcome) {
+// The state is all that the guest can see of its device, its id among it, but
+// not its peers: those the new device hears of, as any does. What was pending
+// and is not masked would have been sent before.
+absl::Status WorldModel::Restore(const std::string& name, int seat) {
   const auto saved = saved_.find(name);
   if (saved == saved_.end() || saved->second.seat != seat) {
     return NotInThisWorld("no such state");
   }
   Seat& s = seats_[seat];
-  if (!s.device.has_value()) {
-    if (absl::Status plugged = Plug(seat); !plugged.ok()) return plugged;
+  const std::optional<uint32_t> id = saved->second.id;
+  if (id.has_value() && id != s.id && !RegionOf(s).IsFree(*id)) {
+    return NotInThisWorld("id in use");
   }
+  if (s.device.has_value()) TakeOut(seat);
+  PutIn(seat);
   s.device = saved->second.device;
-  s.device->SetId(s.id);
-  Follow(seat, {}, outcome.effects);
+  GiveId(s, id);
   return absl::OkStatus();
 }
 

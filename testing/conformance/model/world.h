@@ -54,6 +54,7 @@ class WorldModel : public script::Subject {
   };
   struct Saved {
     int seat;
+    std::optional<uint32_t> id;
     Device device;
   };
 
@@ -75,8 +76,7 @@ class WorldModel : public script::Subject {
                        script::Outcome& outcome);
   absl::Status SetId(const script::SetId& set, int seat);
   absl::Status Plug(int seat);
-  absl::Status Restore(const std::string& name, int seat,
-                       script::Outcome& outcome);
+  absl::Status Restore(const std::string& name, int seat);
   // A new device is in the place; it has no id yet. Or there is none any more.
   void PutIn(int seat);
   void TakeOut(int seat);
