@@ -77,7 +77,7 @@ TEST_P(Accelerated, IsAsTrapped) {
     return MakePairOf(MakeLibrarySubject(world),
                       MakeLibrarySubject(world, acceleration));
   };
-  EXPECT_TRUE(Agree(setting, Operations(1500), make, tally, OfStates));
+  EXPECT_TRUE(Agree(setting, Operations(1500), make, tally));
   EXPECT_GT(tally.rings + tally.messages + tally.pulses, 0);
 }
 
@@ -89,6 +89,29 @@ INSTANTIATE_TEST_SUITE_P(
       return absl::StrCat(NameOf(std::get<0>(info.param)), "_",
                           script::AccelerationName(std::get<1>(info.param)));
     });
+
+// A guest cannot tell that its device was saved, and another made of the state
+// between any two steps. Only the link is new then, as of any device.
+class Saved : public testing::TestWithParam<Setting> {};
+
+TEST_P(Saved, AtEveryStepIsAsNever) {
+  Tally tally;
+  EXPECT_TRUE(Agree(
+      GetParam(), Operations(1500),
+      [](const config::World& world) -> absl::StatusOr<Pair> {
+        auto got = MakeLibrarySubject(world);
+        if (!got.ok()) return got.status();
+        return MakePairOf(MakeLibrarySubject(world),
+                          std::make_unique<SavedAtEveryStep>(*std::move(got)));
+      },
+      tally, [](const Step& step) { return step.has_link_lost(); }));
+  EXPECT_GT(tally.rings + tally.messages + tally.pulses, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(AllSettings, Saved, kEverySetting,
+                         [](const auto& info) {
+                           return std::string(NameOf(info.param));
+                         });
 
 // The doorbell, IVPosition and the memory are the same device, whichever bus it
 // is on; and so is how often it interrupts when the guest lets it.
