@@ -70,8 +70,8 @@ std::vector<uint8_t> Read(const fs::path& file) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int random_inputs = argc == 3 ? std::atoi(argv[2]) : 0;
-  if (random_inputs <= 0) {
+  const int random_inputs = argc == 3 ? std::atoi(argv[2]) : -1;
+  if (random_inputs < 0) {
     std::fprintf(stderr, "usage: %s CORPUS_FOLDER RANDOM_INPUTS\n", argv[0]);
     return 2;
   }
