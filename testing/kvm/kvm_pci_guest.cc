@@ -37,31 +37,41 @@ KvmPciGuest::KvmPciGuest(const ServerLink::Options& link,
       routes_(vm_, Table(options)),
       router_(vm_, routes_),
       msi_(vm_),
-      executor_(*LoopThread::Start("doorbells")) {
+      executor_(*LoopThread::Start("doorbells")),
+      config_({.vectors = options.vectors, .access = options.access}),
+      host_({.mmio = &guest_->memory(),
+             .mapper = &mapper_,
+             .msi = &msi_,
+             .doorbells = options.io_event_fd ? &doorbells_ : nullptr,
+             .router = options.irqfd ? &router_ : nullptr,
+             .executor = &executor_->loop()}) {
   auto joined = JoinedLink::Join(link);
   EXPECT_TRUE(joined.ok()) << joined.status();
   if (!joined.ok()) return;
   link_ = *std::move(joined);
-  auto device = PciDevice::Create(
-      {.vectors = options.vectors, .access = options.access},
-      link_->link().memory(),
-      {.mmio = &guest_->memory(),
-       .mapper = &mapper_,
-       .msi = &msi_,
-       .doorbells = options.io_event_fd ? &doorbells_ : nullptr,
-       .router = options.irqfd ? &router_ : nullptr,
-       .executor = &executor_->loop()});
+  Plug(PciDevice::Create(config_, link_->link().memory(), host_));
+  if (device_ == nullptr) return;
+  ports_claim_ = *guest_->ports().Claim(pci::ConfigPorts::kPort,
+                                        pci::ConfigPorts::kPorts, ports_);
+  EXPECT_EQ(Config(pci::kVendorId), 0x11101af4u);
+  SetUp();
+}
+
+void KvmPciGuest::Plug(absl::StatusOr<std::unique_ptr<PciDevice>> device) {
   EXPECT_TRUE(device.ok()) << device.status();
   if (!device.ok()) return;
   device_ = *std::move(device);
-  claims_.push_back(
-      *functions_.Claim(0, pci::kEcamFunctionSize, device_->config()));
-  claims_.push_back(*guest_->ports().Claim(pci::ConfigPorts::kPort,
-                                           pci::ConfigPorts::kPorts, ports_));
+  function_claim_ =
+      *functions_.Claim(0, pci::kEcamFunctionSize, device_->config());
   link_->Attach(device_->device());
+}
 
-  EXPECT_EQ(Config(pci::kVendorId), 0x11101af4u);
-  SetUp();
+void KvmPciGuest::SaveAndRestore() {
+  const PciDeviceState state = device_->Save();
+  link_->Detach();
+  function_claim_ = nullptr;
+  device_ = nullptr;
+  Plug(PciDevice::Restore(config_, link_->link().memory(), host_, state));
 }
 
 void KvmPciGuest::SetUp() {

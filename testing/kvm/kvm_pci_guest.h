@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <vector>
 
+#include "absl/status/statusor.h"
 #include "backends/address_map.h"
 #include "backends/kvm/doorbells.h"
 #include "backends/kvm/gsi_routes.h"
@@ -76,12 +76,17 @@ class KvmPciGuest {
   void MoveBar0(uint32_t address);
   uint32_t doorbell() const;
 
+  // The device is gone, and one that was restored from its state is there.
+  void SaveAndRestore();
+
   // Whether it knows `peer` with that vector, within the tests' patience.
   bool Knows(PeerId peer, Vector vector);
   // Returns when whatever was to be bound, routed or taken down has been.
   void Settle();
 
  private:
+  void Plug(absl::StatusOr<std::unique_ptr<PciDevice>> device);
+
   std::unique_ptr<KvmGuest> guest_;
   FaultyVm vm_;
   kvm::MemorySlots mapper_;
@@ -91,8 +96,11 @@ class KvmPciGuest {
   kvm::MsiSignal msi_;
   AddressMap functions_;
   pci::ConfigPorts ports_{functions_};
-  std::vector<RegistrationPtr> claims_;
+  RegistrationPtr ports_claim_;
+  RegistrationPtr function_claim_;
   std::unique_ptr<LoopThread> executor_;
+  const PciDevice::Config config_;
+  const PciDevice::Host host_;
   std::unique_ptr<JoinedLink> link_;
   std::unique_ptr<PciDevice> device_;
   uint32_t bar0_ = kBar0;
