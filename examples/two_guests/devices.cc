@@ -62,6 +62,7 @@ absl::StatusOr<Devices> ReadDevices(absl::string_view text) {
   const absl::StatusOr<WorldConfig> world = ParseWorld(text);
   if (!world.ok()) return world.status();
   Devices devices;
+  devices.text = std::string(text);
   int pcs = 0;
   int boards = 0;
   for (size_t i = 0; i < world->devices.size(); ++i) {
@@ -78,6 +79,7 @@ absl::StatusOr<Devices> ReadDevices(absl::string_view text) {
       ++pcs;
       devices.pc = *pc;
       devices.pc_id = device.id;
+      devices.pc_name = device.name;
       if (pc->slot != 0) continue;
       return absl::InvalidArgumentError(absl::StrFormat(
           "devices[%d].pci.slot: expected 1..31 (the host bridge has 0), got 0",

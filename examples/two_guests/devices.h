@@ -5,6 +5,7 @@
 #define IVSHMEM_EXAMPLES_TWO_GUESTS_DEVICES_H_
 
 #include <optional>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -23,6 +24,9 @@ struct Devices {
   std::optional<PeerId> pc_id;
   FlatDeviceConfig board;
   std::optional<PeerId> board_id;
+  // What it was read from, and how that calls the PC's device.
+  std::string text;
+  std::string pc_name;
 };
 
 // From a World in text form. Errors: as ParseWorld(), and InvalidArgument for a

@@ -40,6 +40,7 @@ struct Typed {
   std::string inject = "none";
   std::string trace = "false";
   std::optional<std::string> config;
+  std::optional<std::string> record;
 };
 
 absl::StatusOr<Devices> ReadConfig(const std::string& path) {
@@ -87,6 +88,11 @@ absl::StatusOr<Flags> Check(const Typed& typed) {
     if (!devices.ok()) return devices.status();
     flags.vmm.devices = *std::move(devices);
   }
+  if (typed.record.has_value()) {
+    if (typed.record->empty()) return Error("--record", "a file's name", "");
+    flags.record = typed.record;
+    flags.vmm.record = true;
+  }
   return flags;
 }
 
@@ -120,6 +126,10 @@ absl::StatusOr<Flags> ParseFlags(int argc, const char* const* argv) {
   add("--config", "FILE", config,
       "the devices, in the text form of proto/config.proto; without it:\n" +
           std::string(kDefaultDevices));
+  std::string record;
+  add("--record", "FILE", record,
+      "write what happens to the PC's device there, as a Script that\n"
+      "`ivshmem replay` plays");
   app.add_flag("--trace", typed.trace,
                "tell each access of a guest to its device, a line each");
   app.footer(
@@ -147,6 +157,7 @@ absl::StatusOr<Flags> ParseFlags(int argc, const char* const* argv) {
     return Error("arguments", "flags only", first);
   }
   if (app.count("--config") != 0) typed.config = config;
+  if (app.count("--record") != 0) typed.record = record;
   return Check(typed);
 }
 

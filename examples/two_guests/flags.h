@@ -18,6 +18,7 @@ struct Flags {
       vmm;  // But for the engine: whether the wish can be met is not known.
   EngineWish engine = EngineWish::kAuto;
   bool trace = false;
+  std::optional<std::string> record;  // Where to.
   // --help was given: what to print, and nothing else to do.
   std::optional<std::string> help;
 };

@@ -44,6 +44,10 @@ TEST(FlagsTest, TakesValuesInBothForms) {
             Inject::kDropDoorbell);
   EXPECT_EQ(Parse({"--inject=none"})->vmm.inject, Inject::kNothing);
   EXPECT_EQ(Parse({"--messages", "1000000"})->vmm.messages, 1000000u);
+  EXPECT_FALSE(Parse({})->vmm.record);
+  EXPECT_TRUE(Parse({"--record=f"})->vmm.record);
+  EXPECT_EQ(Parse({"--record", "f"})->record, "f");
+  EXPECT_FALSE(Parse({"--record"}).ok());
 }
 
 TEST(FlagsTest, TheLastOneCounts) {
@@ -56,8 +60,8 @@ TEST(FlagsTest, HelpNamesEveryFlag) {
   ASSERT_TRUE(flags.ok());
   ASSERT_TRUE(flags->help.has_value());
   for (const char* flag :
-       {"--messages", "--engine", "--inject", "--config", "--trace", "--help",
-        "drop-doorbell", "flip-byte", "Exit status"}) {
+       {"--messages", "--engine", "--inject", "--config", "--trace", "--record",
+        "--help", "drop-doorbell", "flip-byte", "Exit status"}) {
     EXPECT_THAT(*flags->help, HasSubstr(flag));
   }
 }

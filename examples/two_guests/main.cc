@@ -5,14 +5,19 @@
 
 #include <unistd.h>
 
+#include <fstream>
 #include <iostream>
+#include <string>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "examples/two_guests/engine.h"
 #include "examples/two_guests/flags.h"
 #include "examples/two_guests/kvm_x86_machine.h"
 #include "examples/two_guests/report.h"
 #include "examples/two_guests/vmm.h"
+#include "proto/script.pb.h"
+#include "script/text.h"
 
 namespace ivshmem::two_guests {
 namespace {
@@ -20,6 +25,20 @@ namespace {
 constexpr int kExitOk = 0;
 constexpr int kExitFailed = 1;
 constexpr int kExitBadFlags = 2;
+
+// Whether it is written.
+bool WriteScript(const VmmResult& result, const std::string& path) {
+  script::Script script = result.recorded;
+  script.set_about(
+      result.not_recorded == 0
+          ? "the PC's device in tools/demo"
+          : absl::StrCat("the PC's device in tools/demo, without the last ",
+                         result.not_recorded, " steps"));
+  std::ofstream file(path);
+  file << script::PrintScript(script);
+  file.close();
+  return file.good();
+}
 
 int Main(int argc, const char* const* argv) {
   auto flags = ParseFlags(argc, argv);
@@ -56,6 +75,11 @@ int Main(int argc, const char* const* argv) {
   const auto result = RunTwoGuests(flags->vmm, events);
   if (!result.ok()) {
     std::cerr << "two_guests: " << result.status().message() << "\n";
+    return kExitFailed;
+  }
+  if (flags->record.has_value() && !WriteScript(*result, *flags->record)) {
+    std::cerr << "two_guests: --record: " << *flags->record
+              << ": cannot be written\n";
     return kExitFailed;
   }
   report.OnResult(*result);

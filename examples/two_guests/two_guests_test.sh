@@ -54,6 +54,11 @@ diff "$TEST_TMPDIR/default" <(head -n 13 "$out") || failures=$((failures + 1))
 expect 0 'OK: *' '' --messages=10 --config="$configs/acrn.textproto"
 grep -q '8086:0001' "$out" || { echo "not ACRN's device"; failures=$((failures + 1)); }
 
+# What happened to the PC's device, as a Script.
+expect 0 'OK: *' '' --messages=10 --record="$TEST_TMPDIR/script"
+grep -q '^steps { interrupt' "$TEST_TMPDIR/script" || { echo "no interrupt was recorded"; failures=$((failures + 1)); }
+expect 1 '*' 'two_guests: --record: /nowhere/script: cannot be written' --messages=10 --record=/nowhere/script
+
 # Which engine is taken, and what it says of it. All else is above, on the one
 # that `auto` takes, but for that, which the first line tells.
 same() {

@@ -317,7 +317,8 @@ absl::StatusOr<VmmResult> Vmm::Run() {
                              ? CortexMImage()
                              : config_.cortex_m_image,
        .engine = config_.engine,
-       .short_cuts = short_cuts_},
+       .short_cuts = short_cuts_,
+       .record = config_.record},
       observers_[kSideX86], observers_[kSideCortexM]);
   if (!world.ok()) return world.status();
   world_ = *std::move(world);
@@ -331,6 +332,10 @@ absl::StatusOr<VmmResult> Vmm::Run() {
   CheckGuests();
   if (!result_.failure.has_value()) CheckCounts();
   std::sort(result_.round_trips_us.begin(), result_.round_trips_us.end());
+  if (const script::Recorder* recorder = world_->recorder()) {
+    result_.recorded = recorder->script();
+    result_.not_recorded = recorder->dropped();
+  }
   result_.x86 = world_->report(kSideX86);
   result_.cortex_m = world_->report(kSideCortexM);
   return std::move(result_);
@@ -340,7 +345,7 @@ absl::StatusOr<VmmResult> Vmm::Run() {
 
 bool TakesShortCuts(const VmmConfig& config, const VmmEvents& events) {
   return config.engine == Engine::kKvm && config.inject == Inject::kNothing &&
-         !events.on_trace;
+         !events.on_trace && !config.record;
 }
 
 absl::StatusOr<VmmResult> RunTwoGuests(const VmmConfig& config,

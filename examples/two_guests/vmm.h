@@ -16,6 +16,7 @@
 #include "examples/two_guests/devices.h"
 #include "examples/two_guests/engine.h"
 #include "examples/two_guests/guest_report.h"
+#include "proto/script.pb.h"
 
 namespace ivshmem::two_guests {
 
@@ -32,6 +33,7 @@ struct VmmConfig {
   Devices devices = DefaultDevices();
   Inject inject = Inject::kNothing;
   Engine engine = Engine::kUnicorn;
+  bool record = false;  // VmmResult::recorded.
   // Other guests than the ones of this example, for tests.
   absl::Span<const uint8_t> x86_image = {};
   absl::Span<const uint8_t> cortex_m_image = {};
@@ -60,6 +62,9 @@ struct VmmResult {
   uint64_t delivered_by_kernel = 0;
   std::vector<double> round_trips_us;  // Sorted. From request to answer.
   double seconds = 0;
+  // What happened to the PC's device, and how many steps there was no room for.
+  script::Script recorded;
+  uint64_t not_recorded = 0;
   // What went wrong; absent when all messages came whole and both guests and
   // the VMM agree about how many there were.
   std::optional<std::string> failure;

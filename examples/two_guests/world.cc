@@ -13,6 +13,9 @@
 #include "examples/two_guests/guests/x86/board.h"
 #include "examples/two_guests/kvm_x86_machine.h"
 #include "examples/two_guests/x86_machine.h"
+#include "proto/config.pb.h"
+#include "proto/script.pb.h"
+#include "proto/text.h"
 
 namespace ivshmem::two_guests {
 namespace {
@@ -81,6 +84,7 @@ absl::Status World::Build(GuestObserver& x86, GuestObserver& cortex_m) {
     if (!port.ok()) return port.status();
     ports_[side] = *std::move(port);
   }
+  if (recorder_ != nullptr) recorder_->Start(pci_device_->device());
   if (!config_.short_cuts || helper_ == nullptr) return absl::OkStatus();
   auto carriers =
       EventCarriers::Create(pci_device_->device(), flat_device_->device(),
@@ -107,22 +111,33 @@ absl::Status World::BuildX86(GuestObserver& observer) {
 
   x86_mmio_ = std::make_unique<TappedSpace>(
       x86_->mmio(), observer, [this](uint64_t base) { return BarName(base); });
+  MmioSpace* mmio = x86_mmio_.get();
+  DeviceEvents* events = &observer;
+  if (config_.record) {
+    if (auto status = BuildRecorder(observer); !status.ok()) return status;
+    mmio = recorded_mmio_.get();
+    events = recorder_.get();
+  }
   // No executor: what the machine does not run meanwhile does not wait for it.
   const bool short_cuts = config_.short_cuts;
   auto* doorbells = short_cuts ? x86_->doorbells() : nullptr;
   auto* router = short_cuts ? x86_->router() : nullptr;
   auto device = PciDevice::Create(config_.devices.pc.device, memory(),
-                                  {.mmio = x86_mmio_.get(),
+                                  {.mmio = mmio,
                                    .mapper = &x86_->memory(),
                                    .msi = &x86_->msi(),
                                    .doorbells = doorbells,
                                    .router = router,
-                                   .events = &observer});
+                                   .events = events});
   if (!device.ok()) return device.status();
   pci_device_ = *std::move(device);
 
-  config_tap_ =
-      std::make_unique<Tap>("config", pci_device_->config(), observer);
+  MmioHandler* config = &pci_device_->config();
+  if (recorder_ != nullptr) {
+    recorded_config_ = recorder_->Wrap(script::Access::kConfig, *config);
+    config = recorded_config_.get();
+  }
+  config_tap_ = std::make_unique<Tap>("config", *config, observer);
   const PciDeviceConfig& at = config_.devices.pc;
   absl::StatusOr<RegistrationPtr> claims[] = {
       functions_.Claim(0, pci::kEcamFunctionSize, host_bridge_),
@@ -135,6 +150,24 @@ absl::Status World::BuildX86(GuestObserver& observer) {
     if (!claim.ok()) return claim.status();
     x86_claims_.push_back(*std::move(claim));
   }
+  return absl::OkStatus();
+}
+
+absl::Status World::BuildRecorder(GuestObserver& observer) {
+  config::World world;
+  if (auto status = ParseText(config_.devices.text, world); !status.ok()) {
+    return status;
+  }
+  recorder_ = std::make_unique<script::Recorder>(
+      world, config_.devices.pc_name,
+      script::Recorder::Options{.next = &observer});
+  recorded_mmio_ = std::make_unique<script::RecordedSpace>(
+      *x86_mmio_, *recorder_, [this](uint64_t base) {
+        return pci_device_->function().BarAddress(PciDevice::kRegisterBar) ==
+                       base
+                   ? script::Access::kRegisters
+                   : script::Access::kMsix;
+      });
   return absl::OkStatus();
 }
 

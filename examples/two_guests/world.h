@@ -33,6 +33,8 @@
 #include "examples/two_guests/machine.h"
 #include "examples/two_guests/pc_machine.h"
 #include "examples/two_guests/tap.h"
+#include "script/recorded_space.h"
+#include "script/recorder.h"
 
 namespace ivshmem::two_guests {
 
@@ -60,6 +62,8 @@ class World {
     // With KVM: the kernel rings the PC's doorbells and interrupts it without
     // this program, where it can. What it does no observer is told of.
     bool short_cuts = false;
+    // Makes a Script of what happens to the PC's device.
+    bool record = false;
   };
 
   // The observers outlive the world. Errors: what machines or devices refuse.
@@ -73,6 +77,8 @@ class World {
   void Deliver();
   // How the kernel's short cuts were used; null when there are none.
   const EventCarriers* short_cuts() const { return carriers_.get(); }
+  // Null when nothing is recorded.
+  const script::Recorder* recorder() const { return recorder_.get(); }
   const GuestReport& report(Side side) const { return reports_[side].report(); }
   SharedMemory memory() const {
     return {memory_.get(), config_.devices.region.size};
@@ -96,6 +102,8 @@ class World {
   absl::Status Build(GuestObserver& x86, GuestObserver& cortex_m);
   absl::Status BuildX86(GuestObserver& observer);
   absl::StatusOr<std::unique_ptr<PcMachine>> MakePc();
+  // What the PC's device is to be plugged into so that it is recorded.
+  absl::Status BuildRecorder(GuestObserver& observer);
   absl::Status BuildCortexM(GuestObserver& observer);
   std::string BarName(uint64_t base) const;
 
@@ -110,6 +118,10 @@ class World {
   pci::ConfigPorts config_ports_{functions_};
   HostBridge host_bridge_;
   std::unique_ptr<TappedSpace> x86_mmio_;
+  // Between the taps and the device: a write that is dropped is none.
+  std::unique_ptr<script::Recorder> recorder_;
+  std::unique_ptr<script::RecordedSpace> recorded_mmio_;
+  std::unique_ptr<MmioHandler> recorded_config_;
   std::unique_ptr<PciDevice> pci_device_;
   std::unique_ptr<Tap> config_tap_;
   std::vector<RegistrationPtr> x86_claims_;
