@@ -6,18 +6,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "core/doorbell.h"
+#include "script/wrong.h"
 
 namespace ivshmem::script {
-namespace {
-
-absl::Status Invalid(absl::string_view field, absl::string_view expected,
-                     absl::string_view got) {
-  return absl::InvalidArgumentError(
-      absl::StrFormat("%s: expected %s, got %s", field, expected, got));
-}
-
-}  // namespace
-
 absl::Status Census::Start() {
   for (const bool with_id : {true, false}) {
     for (size_t i = 0; i < world_.devices.size(); ++i) {

@@ -15,23 +15,13 @@
 #include "core/doorbell.h"
 #include "proto/config.h"
 #include "script/census.h"
+#include "script/wrong.h"
 
 namespace ivshmem::script {
 namespace {
 
 constexpr uint32_t kMostBytes = 64;
 constexpr uint32_t kMostVector = 0xffff;
-
-absl::Status Invalid(absl::string_view field, absl::string_view expected,
-                     absl::string_view got) {
-  return absl::InvalidArgumentError(
-      absl::StrFormat("%s: expected %s, got %s", field, expected, got));
-}
-
-absl::Status CheckMost(absl::string_view field, uint64_t value, uint64_t most) {
-  if (value <= most) return absl::OkStatus();
-  return Invalid(field, absl::StrCat("0..", most), absl::StrCat(value));
-}
 
 absl::Status CheckValue(absl::string_view field, uint32_t size,
                         uint64_t value) {

@@ -21,28 +21,18 @@
 #include "proto/device_state.h"
 #include "script/carriers.h"
 #include "script/guest.h"
+#include "script/outside_peers.h"
 #include "script/region.h"
+#include "script/wrong.h"
 
 namespace ivshmem::script {
 namespace {
 
 using Gives = std::optional<uint64_t>;
 
-absl::Status Invalid(absl::string_view field, absl::string_view expected,
-                     absl::string_view got) {
-  return absl::InvalidArgumentError(
-      absl::StrFormat("%s: expected %s, got %s", field, expected, got));
-}
-
 absl::Status At(absl::string_view place, const absl::Status& status) {
   return absl::Status(status.code(),
                       absl::StrCat(place, ".", status.message()));
-}
-
-absl::Status CheckBelow(absl::string_view field, uint64_t value,
-                        uint64_t bound) {
-  if (value < bound) return absl::OkStatus();
-  return Invalid(field, absl::StrCat("0..", bound - 1), absl::StrCat(value));
 }
 
 class LibrarySubject : public Subject {
@@ -72,19 +62,11 @@ class LibrarySubject : public Subject {
   void Enter(Guest& guest);
   absl::Status SetId(Guest& guest, Device& device, std::optional<PeerId> id);
 
-  absl::Status Join(const Guest& guest, const PeerJoins& joins);
-  absl::Status Leave(const Guest& guest, const PeerLeaves& leaves);
-  absl::Status Arrive(const Guest& guest, const VectorArrives& arrives);
-  absl::StatusOr<Vectors*> FindPeer(const Guest& guest, uint32_t id);
-  std::shared_ptr<Carrier> MakeOutside(PeerId id, Vector vector);
-
   absl::StatusOr<uint8_t*> Place(const Guest& guest, const Share& share);
 
   const WorldConfig world_;
-  std::vector<Ring> rings_;  // Of outside peers, in this step.
   Carriers carriers_;
-  // Outside peers, by their region and id.
-  std::map<std::pair<std::string, PeerId>, Vectors> outside_;
+  OutsidePeers outside_{carriers_};
   std::map<std::string, std::unique_ptr<Region>> regions_;
   std::vector<std::unique_ptr<Guest>> guests_;
   std::map<std::string, std::string> saved_;  // As bytes.
@@ -123,9 +105,7 @@ absl::StatusOr<Outcome> LibrarySubject::Do(const Step& step) {
     for (const auto& each : guests_) busy |= each->Settle();
   }
   Outcome outcome = {.gives = *gives, .effects = {}};
-  for (const Ring& ring : std::exchange(rings_, {})) {
-    *outcome.effects.add_rings() = ring;
-  }
+  outside_.TakeRings(outcome.effects);
   for (const auto& each : guests_) each->TakeEffects(outcome.effects);
   return outcome;
 }
@@ -138,13 +118,18 @@ absl::StatusOr<Gives> LibrarySubject::Perform(Guest& guest, const Step& step) {
       if (auto done = guest.Write(step.write()); !done.ok()) return done;
       return std::nullopt;
     case Step::kPeerJoins:
-      if (auto done = Join(guest, step.peer_joins()); !done.ok()) return done;
+      if (auto done = outside_.Join(RegionOf(guest), step.peer_joins());
+          !done.ok())
+        return done;
       return std::nullopt;
     case Step::kPeerLeaves:
-      if (auto done = Leave(guest, step.peer_leaves()); !done.ok()) return done;
+      if (auto done = outside_.Leave(RegionOf(guest), step.peer_leaves());
+          !done.ok())
+        return done;
       return std::nullopt;
     case Step::kVectorArrives:
-      if (auto done = Arrive(guest, step.vector_arrives()); !done.ok()) {
+      if (auto done = outside_.Arrive(RegionOf(guest), step.vector_arrives());
+          !done.ok()) {
         return done;
       }
       return std::nullopt;
@@ -187,7 +172,7 @@ absl::StatusOr<Gives> LibrarySubject::Handle(Guest& guest, Device& device,
   switch (step.operation_case()) {
     case Step::kInterrupt: {
       const uint32_t vector = step.interrupt().vector();
-      const absl::Status check = CheckBelow("vector", vector, 0x10000);
+      const absl::Status check = CheckMost("vector", vector, 0xffff);
       if (!check.ok()) return check;
       guest.Interrupt(static_cast<Vector>(vector));
       return std::nullopt;
@@ -196,7 +181,7 @@ absl::StatusOr<Gives> LibrarySubject::Handle(Guest& guest, Device& device,
       std::optional<PeerId> id;
       if (step.set_id().has_id()) {
         const absl::Status check =
-            CheckBelow("id", step.set_id().id(), kMaxPeers);
+            CheckMost("id", step.set_id().id(), kMaxPeers - 1);
         if (!check.ok()) return check;
         id = static_cast<PeerId>(step.set_id().id());
       }
@@ -311,73 +296,6 @@ absl::Status LibrarySubject::SetId(Guest& guest, Device& device,
   if (before.has_value()) region.Remove(*before);
   device.SetId(id);
   if (id.has_value()) region.Set(*id, guest.vectors());
-  return absl::OkStatus();
-}
-
-std::shared_ptr<Carrier> LibrarySubject::MakeOutside(PeerId id, Vector vector) {
-  return carriers_.Make([this, id, vector] {
-    Ring& ring = rings_.emplace_back();
-    ring.set_peer(id);
-    ring.set_vector(vector);
-  });
-}
-
-absl::Status LibrarySubject::Join(const Guest& guest, const PeerJoins& joins) {
-  for (const absl::Status& check :
-       {CheckBelow("id", joins.id(), kMaxPeers),
-        CheckBelow("vectors", joins.vectors(), kMaxVectors + 1)}) {
-    if (!check.ok()) return check;
-  }
-  const auto id = static_cast<PeerId>(joins.id());
-  if (RegionOf(guest).Has(id)) {
-    return Invalid("id", "a free one",
-                   absl::StrFormat("%d, which is in use", id));
-  }
-  Vectors& vectors = outside_[{guest.config().region, id}];
-  for (uint32_t v = 0; v < joins.vectors(); ++v) {
-    const auto vector = static_cast<Vector>(v);
-    vectors[vector] = MakeOutside(id, vector);
-  }
-  RegionOf(guest).Set(id, vectors);
-  return absl::OkStatus();
-}
-
-absl::StatusOr<Vectors*> LibrarySubject::FindPeer(const Guest& guest,
-                                                  uint32_t id) {
-  const absl::Status check = CheckBelow("id", id, kMaxPeers);
-  if (!check.ok()) return check;
-  const auto peer =
-      outside_.find({guest.config().region, static_cast<PeerId>(id)});
-  if (peer == outside_.end()) {
-    return Invalid("id", "that of a peer that joined", absl::StrCat(id));
-  }
-  return &peer->second;
-}
-
-absl::Status LibrarySubject::Leave(const Guest& guest,
-                                   const PeerLeaves& leaves) {
-  const absl::StatusOr<Vectors*> peer = FindPeer(guest, leaves.id());
-  if (!peer.ok()) return peer.status();
-  const auto id = static_cast<PeerId>(leaves.id());
-  RegionOf(guest).Remove(id);
-  for (auto& [vector, carrier] : **peer) carrier->Close();
-  outside_.erase({guest.config().region, id});
-  return absl::OkStatus();
-}
-
-absl::Status LibrarySubject::Arrive(const Guest& guest,
-                                    const VectorArrives& arrives) {
-  const absl::Status check =
-      CheckBelow("vector", arrives.vector(), kMaxVectors);
-  if (!check.ok()) return check;
-  const absl::StatusOr<Vectors*> peer = FindPeer(guest, arrives.id());
-  if (!peer.ok()) return peer.status();
-  const auto id = static_cast<PeerId>(arrives.id());
-  const auto vector = static_cast<Vector>(arrives.vector());
-  std::shared_ptr<Carrier>& carrier = (**peer)[vector];
-  if (carrier != nullptr) carrier->Close();
-  carrier = MakeOutside(id, vector);
-  RegionOf(guest).Set(id, **peer);
   return absl::OkStatus();
 }
 
