@@ -48,7 +48,7 @@ absl::StatusOr<Vectors*> OutsidePeers::Find(Region& region, uint32_t id) {
 }
 
 absl::Status OutsidePeers::Leave(Region& region, const PeerLeaves& leaves) {
-  const absl::StatusOr<Vectors*> peer = Find(guest, leaves.id());
+  const absl::StatusOr<Vectors*> peer = Find(region, leaves.id());
   if (!peer.ok()) return peer.status();
   const auto id = static_cast<PeerId>(leaves.id());
   region.Remove(id);
@@ -62,7 +62,7 @@ absl::Status OutsidePeers::Arrive(Region& region,
   const absl::Status check =
       CheckMost("vector", arrives.vector(), kMaxVectors - 1);
   if (!check.ok()) return check;
-  const absl::StatusOr<Vectors*> peer = Find(guest, arrives.id());
+  const absl::StatusOr<Vectors*> peer = Find(region, arrives.id());
   if (!peer.ok()) return peer.status();
   const auto id = static_cast<PeerId>(arrives.id());
   const auto vector = static_cast<Vector>(arrives.vector());
