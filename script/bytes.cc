@@ -50,12 +50,13 @@ Stage StageOf(const Script& script, const config::World& world) {
   for (int i = 0; i < kStages; ++i) {
     const auto stage = static_cast<Stage>(i);
     const std::vector<Step> steps = StepsOf(stage, world);
-    if (std::equal(steps.begin(), steps.end(), script.steps().begin(),
-                   script.steps().begin() +
-                       std::min<size_t>(steps.size(), script.steps_size()),
-                   [](const Step& a, const Step& b) {
-                     return a.SerializeAsString() == b.SerializeAsString();
-                   })) {
+    if (std::equal(
+            steps.begin(), steps.end(), script.steps().begin(),
+            script.steps().begin() +
+                std::min(static_cast<int>(steps.size()), script.steps_size()),
+            [](const Step& a, const Step& b) {
+              return a.SerializeAsString() == b.SerializeAsString();
+            })) {
       return stage;
     }
   }

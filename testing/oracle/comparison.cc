@@ -202,8 +202,9 @@ absl::StatusOr<std::optional<Surprise>> Compare(const script::Script& script,
   if (!pair.ok()) return pair.status();
   for (int i = 0; i < script.steps_size(); ++i) {
     absl::StatusOr<std::string> what = (*pair)->Do(script.steps(i), tally);
-    if (absl::IsInternal(what.status()))
+    if (absl::IsInternal(what.status())) {
       what = std::string(what.status().message());
+    }
     if (!what.ok()) return what.status();
     if (!what->empty()) return Surprise{.step = i, .what = *std::move(what)};
   }

@@ -66,7 +66,7 @@ std::vector<Range> BarsOf(const Case& it) {
 }
 
 // How many BARs the access touches.
-long BarsTouched(const Case& it, const Range& place) {
+int64_t BarsTouched(const Case& it, const Range& place) {
   const std::vector<Range> bars = BarsOf(it);
   return std::count_if(bars.begin(), bars.end(), [&place](const Range& bar) {
     return bar.Overlaps(place);
@@ -140,7 +140,7 @@ bool BarsOnTopOfSomething(const Case& it) {
                                 {0xfffc0000, 0x40000}};
   const std::optional<Range> place = PlaceOf(it);
   if (!place) return false;
-  const long bars = BarsTouched(it, *place);
+  const int64_t bars = BarsTouched(it, *place);
   return bars > 1 ||
          (bars == 1 && std::any_of(std::begin(kMachine), std::end(kMachine),
                                    [&place](const Range& range) {
