@@ -12,7 +12,7 @@ import sites
 
 # What is broken, and the tests that are to see it.
 PACKAGES = ("//core/...", "//bus/...", "//device/...")
-_BUILD = ("--config=ci", "--config=clang", "--copt=-w", "--copt=-Wno-c++11-narrowing")
+_BUILD = ("--config=ci", "--config=clang", "--keep_going", "--copt=-w", "--copt=-Wno-c++11-narrowing")
 
 
 class Failed(Exception):
