@@ -76,6 +76,7 @@ TEST_F(ServerLinkPeers, AGuestCanRingItself) {
 // "If the client is configured for fewer vectors, it closes the extra
 // descriptors. If for more, the extra ones remain unconnected."
 // Clause: vectors-fewer, vectors-more
+// Differs: peer-more-vectors
 TEST_F(ServerLinkPeers, FewerAndMoreVectorsThanTheDeviceHas) {
   JoinAs(1);
   AttachDevice(2);
