@@ -24,6 +24,7 @@ namespace ivshmem::script {
 namespace {
 
 using ::google::protobuf::util::MessageDifferencer;
+using ::testing::IsEmpty;
 
 bool Same(const Script& a, const Script& b) {
   return MessageDifferencer::Equals(a, b);
@@ -209,6 +210,29 @@ TEST(Worlds, HaveEveryDialect) {
   EXPECT_TRUE(two_in_a_region);
   // REV0 has three, the others two.
   EXPECT_EQ(pci.size(), 9);
+}
+
+// Each stage of a set-up is the one before, and more: nothing; BARs and the
+// command; MSI-X or the mask; peers.
+TEST(Worlds, HaveStages) {
+  const config::World& world = Worlds()[0];
+  const auto kinds = [&world](Stage stage) {
+    std::vector<Kind> kinds;
+    for (const Step& step : StepsOf(stage, world)) {
+      kinds.push_back(KindOf(step));
+    }
+    return kinds;
+  };
+  const std::vector<Kind> firmware(5, Kind::kWriteConfig);
+  std::vector<Kind> driver = firmware;
+  driver.insert(driver.end(), 6, Kind::kWriteMsix);
+  driver.push_back(Kind::kWriteConfig);
+  std::vector<Kind> peers = driver;
+  peers.insert(peers.end(), 2, Kind::kPeerJoins);
+  EXPECT_THAT(kinds(Stage::kNothing), IsEmpty());
+  EXPECT_EQ(kinds(Stage::kFirmware), firmware);
+  EXPECT_EQ(kinds(Stage::kDriver), driver);
+  EXPECT_EQ(kinds(Stage::kPeers), peers);
 }
 
 // The same seed, the same Script; weights say what is in it.

@@ -91,6 +91,15 @@ void LookAtAll(Script& script) {
   }
 }
 
+// A write of config space of which nothing else would tell: not of the command,
+// the BARs and MSI-X's control.
+bool IsOfPlainConfig(const Step& step) {
+  if (!step.write().has_config()) return false;
+  const uint64_t dword = step.write().config() & ~uint64_t{3};
+  return dword < 256 && dword != 4 && (dword < 0x10 || dword >= 0x20) &&
+         dword != 0x40;
+}
+
 // Which steps are worth it: those that QEMU's subject can do, as far as that is
 // known beforehand (peers come once, and their vectors in order), and mostly
 // those that lead somewhere.
@@ -147,7 +156,7 @@ class Wanted {
     const uint64_t offset = write.config() & ~uint64_t{3};
     if (offset == 4) return (write.value() & 6) == 6;
     if (offset == 0x40) return (write.value() & 0x8000) != 0;
-    return offset < 0x10 || offset >= 0x20;
+    return offset < 0x10 || (offset >= 0x20 && offset < 0x50);
   }
 
   // Somebody stays.
@@ -191,11 +200,13 @@ Script ScriptFor(int number, uint64_t seed) {
   options.wanted = [&wanted](const Step& step) { return wanted(step); };
   Script script;
   for (int piece = 0; piece < kPieces; ++piece) {
-    Script random = RandomScript(seed * kPieces + piece, options);
-    for (Step& step : *random.mutable_steps()) {
-      Step& added = *script.add_steps();
-      added = std::move(step);
-      if (!added.has_reset() || number % 4 == 3) continue;
+    const Script random = RandomScript(seed * kPieces + piece, options);
+    for (const Step& step : random.steps()) {
+      *script.add_steps() = step;
+      if (IsOfPlainConfig(step)) {
+        Read(script).set_config(step.write().config() & ~uint64_t{3});
+      }
+      if (!step.has_reset() || number % 4 == 3) continue;
       for (Step& again :
            script::StepsOf(script::Stage::kDriver, script::Worlds()[world])) {
         *script.add_steps() = std::move(again);
