@@ -129,6 +129,19 @@ TEST_F(PciDeviceStateTest, AHiddenBarStaysHidden) {
   EXPECT_THAT(guest.pci().Save().hidden_bars, Each(false));
 }
 
+// Where the BARs are in a state is by what was saved, not by what is now.
+TEST_F(PciDeviceStateTest, AddressesInAState) {
+  PciGuest guest(host_, {}, Offer());
+  guest.Enumerate();
+  const PciDeviceState decoded = guest.pci().Save();
+  guest.SetCommand(0);
+  const PciDeviceState off = guest.pci().Save();
+  const pci::Function& function = guest.pci().function();
+  EXPECT_EQ(function.AddressesIn(decoded.function)[0], PciGuest::kBar0);
+  EXPECT_EQ(function.AddressesIn(decoded.function)[2], PciGuest::kBar2);
+  EXPECT_THAT(function.AddressesIn(off.function), Each(std::nullopt));
+}
+
 // A BAR that the host refuses at that moment is as one that the guest places:
 // an event, out of sight, until it is placed anew.
 TEST_F(PciDeviceStateTest, ARefusedBarIsOutOfSight) {
