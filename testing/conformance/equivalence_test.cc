@@ -45,10 +45,6 @@ absl::StatusOr<Pair> MakePairOf(
   return Pair{.expected = *std::move(expected), .got = *std::move(got)};
 }
 
-bool OfStates(const Step& step) {
-  return step.has_save() || step.has_restore();
-}
-
 // What a hypervisor does in the device's stead, a guest cannot tell from what
 // the device does: doorbells that are bound, interrupts that are routed, memory
 // that is mapped.
@@ -77,7 +73,7 @@ TEST_P(Accelerated, IsAsTrapped) {
     return MakePairOf(MakeLibrarySubject(world),
                       MakeLibrarySubject(world, acceleration));
   };
-  EXPECT_TRUE(Agree(setting, Operations(1500), make, tally));
+  EXPECT_TRUE(Agree(setting, Operations(600), make, tally));
   EXPECT_GT(tally.rings + tally.messages + tally.pulses, 0);
 }
 
@@ -97,7 +93,7 @@ class Saved : public testing::TestWithParam<Setting> {};
 TEST_P(Saved, AtEveryStepIsAsNever) {
   Tally tally;
   EXPECT_TRUE(Agree(
-      GetParam(), Operations(1500),
+      GetParam(), Operations(600),
       [](const config::World& world) -> absl::StatusOr<Pair> {
         auto got = MakeLibrarySubject(world);
         if (!got.ok()) return got.status();
@@ -118,7 +114,7 @@ INSTANTIATE_TEST_SUITE_P(AllSettings, Saved, kEverySetting,
 TEST(OnBothBuses, DoTheSame) {
   Tally tally;
   EXPECT_TRUE(Agree(
-      Setting::kFlat, Operations(10000),
+      Setting::kFlat, Operations(6000),
       [](const config::World& world) {
         return MakePairOf(MakeLibrarySubject(world), MakeAsFlat(world));
       },

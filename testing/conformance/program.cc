@@ -28,7 +28,8 @@ using script::Script;
 using script::Step;
 
 constexpr int kLongestProgram = 400;
-constexpr int kProgramsAtOnce = 25;
+// Some programs are checked at once, until there were enough operations.
+constexpr int64_t kOperationsOfAProgram = 1000;
 
 struct Sut {
   Pair pair;
@@ -161,7 +162,7 @@ bool Agree(Setting setting, int64_t operations, const MakePair& make,
            Tally& tally, const std::function<bool(const Step&)>& but) {
   Script failed;
   rc::detail::TestParams params = rc::detail::configuration().testParams;
-  params.maxSuccess = kProgramsAtOnce;
+  params.maxSuccess = static_cast<int>(operations / kOperationsOfAProgram + 1);
   params.seed += static_cast<uint64_t>(setting) << 32;
   while (tally.operations < operations) {
     rc::detail::TestMetadata metadata;
