@@ -82,6 +82,8 @@ void Command(Access& access) {
                                              {2, 0x002},
                                              {2, 0x004},
                                              {1, 0x000},
+                                             {1, 0x001},
+                                             {1, 0x005},
                                              {3, 0x406},
                                              {1, 0x107},
                                              {1, 0xffff}}),
@@ -95,6 +97,18 @@ void MsixControl(Access& access) {
   const uint64_t value = *rc::gen::weightedElement<uint64_t>(
       {{6, 0x8000}, {3, 0xc000}, {1, 0x0000}, {1, 0x4000}, {1, 0xffff}});
   access.set_value(byte ? value >> 8 : value);
+}
+
+// Named registers, those that only store among them, or any.
+uint64_t AnyConfigOffset() {
+  switch (*rc::gen::inRange(0, 3)) {
+    case 0:
+      return *rc::gen::element<uint64_t>(0x3c, 0x0c, 0x04, 0x06, 0x34, 0x42);
+    case 1:
+      return 4 * *rc::gen::inRange<uint64_t>(0, 20);
+    default:
+      return *rc::gen::inRange<uint64_t>(0, 262);
+  }
 }
 
 // Where the device has room, in another of its ranges, where software asks for
@@ -234,16 +248,14 @@ void WriteConfig(const Aims& aims, Access& access) {
       return Bar(aims, access);
     default:
       AnySize(access);
-      access.set_config(*rc::gen::inRange<uint64_t>(0, 262));
+      access.set_config(AnyConfigOffset());
       Value(*AnyValue(8), access);
   }
 }
 
 void ReadConfig(Access& access) {
   AnySize(access);
-  access.set_config(*rc::gen::arbitrary<bool>()
-                        ? 4 * *rc::gen::inRange<uint64_t>(0, 20)
-                        : *rc::gen::inRange<uint64_t>(0, 262));
+  access.set_config(AnyConfigOffset());
 }
 
 void WriteMemory(const Aims& aims, Access& access) {

@@ -39,7 +39,7 @@ void MakePci(Pci::Dialect dialect, Pci::Interrupts interrupts, int index,
   // behind a longer table.
   if (interrupts == Pci::MSIX) {
     pci.set_vectors(*rc::gen::weightedElement<uint32_t>(
-        {{20, 2}, {8, 1}, {8, 0}, {4, 33}, {1, 129}, {1, 300}}));
+        {{20, 2}, {8, 1}, {8, 0}, {8, 40}, {1, 129}, {1, 300}}));
   }
   if (*rc::gen::weightedElement<bool>({{4, false}, {1, true}})) {
     pci.set_subsystem_vendor_id(0x1234);
