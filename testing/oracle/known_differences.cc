@@ -272,9 +272,10 @@ constexpr KnownDifference kKnown[] = {
      .lasts = true,
      .example = "steps { write { registers: 12 value: 0x10100 } }"},
     {.name = "a peer has more vectors",
-     .reason = "QEMU closes the vectors of peers that it has not itself, as the "
-               "specification has clients do. Here they can be rung: peers of "
-               "one region may have different numbers of vectors.",
+     .reason =
+         "QEMU closes the vectors of peers that it has not itself, as the "
+         "specification has clients do. Here they can be rung: peers of "
+         "one region may have different numbers of vectors.",
      .explains = SurplusVectors,
      .example = R"(
        steps { peer_joins { id: 5 vectors: 3 } }
