@@ -296,6 +296,24 @@ TEST_P(RingingTest, LosesItsLink) {
   EXPECT_EQ(Ring("a", 11, 0), "");
 }
 
+// What a device rings that does not know better is lost, and does not come to
+// whoever is there later.
+TEST_P(RingingTest, StaleRingsAreLost) {
+  EXPECT_EQ(Do("peer_joins { id: 9 vectors: 1 }"), "");
+  EXPECT_EQ(Do("link_lost { }"), "");
+  EXPECT_EQ(Do("vector_arrives { id: 9 vector: 0 }"), "");
+  EXPECT_EQ(Ring("a", 9, 0), "");
+  EXPECT_EQ(Ring("f", 9, 0), "rings { peer: 9 }");
+  EXPECT_EQ(Do("device: 'f' unplug { }"), "");
+  EXPECT_EQ(Ring("a", 0, 0), "");
+  EXPECT_EQ(Do("device: 'f' plug { }"), "");
+  EXPECT_EQ(Ring("a", 0, 0), "");
+  EXPECT_EQ(Do("link_back { }"), "");
+  EXPECT_EQ(Do("peer_joins { id: 10 vectors: 8 }"), "");
+  EXPECT_EQ(Ring("a", 0, 0), kPulse);
+  EXPECT_EQ(Ring("a", 9, 0), "rings { peer: 9 }");
+}
+
 // A device that is unplugged is not there for anybody; what it held up falls.
 // It comes back as new.
 TEST_P(RingingTest, IsUnpluggedAndPluggedIn) {
