@@ -74,7 +74,6 @@ TEST_P(Accelerated, IsAsTrapped) {
                       MakeLibrarySubject(world, acceleration));
   };
   EXPECT_TRUE(Agree(setting, Operations(600), make, tally));
-  EXPECT_GT(tally.rings + tally.messages + tally.pulses, 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -101,7 +100,6 @@ TEST_P(Saved, AtEveryStepIsAsNever) {
                           std::make_unique<SavedAtEveryStep>(*std::move(got)));
       },
       tally, [](const Step& step) { return step.has_link_lost(); }));
-  EXPECT_GT(tally.rings + tally.messages + tally.pulses, 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(AllSettings, Saved, kEverySetting,
