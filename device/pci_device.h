@@ -43,6 +43,9 @@ namespace ivshmem {
 // (function().BarAddress()) and calls bar().
 //
 // Threading: as Device and pci::Function: everything from any thread at once.
+// What is called outside may call back. It may destroy the object only where
+// the guest rings or a peer interrupts (a notifier, the MSI sink, the event of
+// either), not where config space is written or the bus resets.
 class PciDevice : private InterruptSink,
                   private LevelListener,
                   private PeerTable::Listener,
