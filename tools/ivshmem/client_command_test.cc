@@ -4,16 +4,22 @@
 // The commands that join a server as a peer, run as an operator runs them.
 
 #include <csignal>
+#include <cstdint>
 #include <fstream>
 #include <memory>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "proto/script.pb.h"
+#include "script/library_subject.h"
+#include "script/play.h"
+#include "script/text.h"
 #include "testing/interop/server_process.h"
 #include "testing/process.h"
 
@@ -22,6 +28,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::ContainsRegex;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 using Command = std::vector<std::string>;
@@ -92,6 +99,39 @@ TEST_F(ClientCommand, Watch) {
   EXPECT_TRUE(Writes(*watch, R"("event":"joined","peer":1})"));
   EXPECT_TRUE(Writes(*watch, R"("event":"interrupt","vector":1})"));
   EXPECT_TRUE(Writes(*watch, R"("event":"left","peer":1})"));
+}
+
+// `record`: who is there, comes, goes and rings, as a Script that replays.
+TEST_F(ClientCommand, Record) {
+  const auto watch = StartCommand(server_, {"watch", "--ignore-input"});
+  ASSERT_TRUE(Writes(*watch, "watching as 0"));
+  const auto record =
+      StartCommand(server_, {"record", "--ignore-input", "--count", "2"});
+  ASSERT_TRUE(Writes(*record, "recording as 1"));
+  Run({"ring", "--peer", "1", "--vector", "1"});
+  Run({"ring", "--peer", "1", "--vector", "0"});
+  EXPECT_EQ(*record->Wait(kPatience), "exit status 0");
+  const std::string written = record->Output();
+  const std::string text = written.substr(written.find("# proto-file"));
+  const auto recorded = script::ParseScript(text);
+  ASSERT_TRUE(recorded.ok()) << recorded.status() << text;
+  EXPECT_EQ(recorded->world().regions(0).size(), 1u << 20);
+  EXPECT_EQ(recorded->world().devices(0).id(), 1u);
+  EXPECT_EQ(recorded->world().devices(0).pci().vectors(), 2u);
+  EXPECT_EQ(recorded->steps(0).peer_joins().id(), 0u) << text;
+  EXPECT_EQ(recorded->steps(0).peer_joins().vectors(), 2u) << text;
+  std::vector<uint32_t> vectors;
+  int gone = 0;
+  for (const script::Step& step : recorded->steps()) {
+    if (step.has_interrupt()) vectors.push_back(step.interrupt().vector());
+    gone += step.has_peer_leaves() ? 1 : 0;
+  }
+  EXPECT_THAT(vectors, ElementsAre(1, 0)) << text;
+  EXPECT_GE(gone, 1) << text;
+
+  const auto subject = script::MakeLibrarySubject(recorded->world());
+  ASSERT_TRUE(subject.ok()) << subject.status();
+  EXPECT_EQ(script::Play(*recorded, **subject), absl::OkStatus());
 }
 
 // `ring --all` rings each vector of each peer but its own.

@@ -29,6 +29,7 @@ void AddRing(CLI::App& app, Work& work);
 void AddWatch(CLI::App& app, Work& work);
 void AddMem(CLI::App& app, Work& work);
 void AddReplay(CLI::App& app, Work& work);
+void AddRecord(CLI::App& app, Work& work);
 
 }  // namespace ivshmem::tool
 

@@ -9,7 +9,6 @@
 #include "absl/memory/memory.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
-#include "core/peer_table.h"
 
 namespace ivshmem::tool {
 namespace {
@@ -42,7 +41,9 @@ absl::StatusOr<std::unique_ptr<JoinedClient>> JoinedClient::Join(
 
   absl::StatusOr<std::unique_ptr<Device>> device = Device::Create(
       {.interrupts = InterruptMode::kMsix, .vectors = kMaxVectors},
-      {.interrupts = client.get()});
+      {.interrupts = client.get(),
+       .peers = client.get(),
+       .events = client->told_.events});
   if (!device.ok()) return device.status();
   client->device_ = *std::move(device);
   absl::StatusOr<RegistrationPtr> attachment =
@@ -137,6 +138,10 @@ void JoinedClient::OnLinkEvent(const LinkEvent& event) noexcept {
 InterruptResult JoinedClient::Deliver(Vector vector) noexcept {
   if (told_.interrupted) told_.interrupted(vector);
   return InterruptResult::kDelivered;
+}
+
+void JoinedClient::PeersChanged() noexcept {
+  if (told_.peers_changed) told_.peers_changed();
 }
 
 }  // namespace ivshmem::tool

@@ -18,7 +18,9 @@
 #include "backends/registration.h"
 #include "core/device.h"
 #include "core/doorbell.h"
+#include "core/events.h"
 #include "core/interrupt_sink.h"
+#include "core/peer_table.h"
 #include "core/shared_memory.h"
 
 namespace ivshmem::tool {
@@ -27,13 +29,19 @@ namespace ivshmem::tool {
 // server.
 //
 // Threading: one thread.
-class JoinedClient : private LinkEvents, private InterruptSink {
+class JoinedClient : private LinkEvents,
+                     private InterruptSink,
+                     private PeerTable::Listener {
  public:
   // What the command wants to hear of while it runs; each may be empty.
   struct Told {
     std::function<void(PeerId peer)> joined;
     std::function<void(PeerId peer)> left;
     std::function<void(Vector vector)> interrupted;
+    // Who can be rung is no longer what it was.
+    std::function<void()> peers_changed;
+    // The device's; outlives the client. Null for none.
+    DeviceEvents* events = nullptr;
   };
 
   // Joins the server at `socket_path` and learns who is there, within
@@ -48,6 +56,8 @@ class JoinedClient : private LinkEvents, private InterruptSink {
 
   // How many vectors each peer has, this client among them.
   std::map<PeerId, int> Peers() const;
+
+  Device& device() { return *device_; }
 
   // As a guest that writes the doorbell. Errors name who is not there.
   absl::Status Ring(Doorbell doorbell);
@@ -65,6 +75,7 @@ class JoinedClient : private LinkEvents, private InterruptSink {
 
   void OnLinkEvent(const LinkEvent& event) noexcept override;
   InterruptResult Deliver(Vector vector) noexcept override;
+  void PeersChanged() noexcept override;
 
   const Told told_;
   const std::unique_ptr<EventLoop> loop_;

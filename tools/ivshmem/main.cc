@@ -58,6 +58,7 @@ int Run(int argc, char** argv) {
   AddWatch(app, work);
   AddMem(app, work);
   AddReplay(app, work);
+  AddRecord(app, work);
   std::vector<std::string> arguments(argv + 1, argv + argc);
   if (CalledAsQemusServer(argv[0])) {
     arguments.insert(arguments.begin(), {"server", "--like-qemu"});
