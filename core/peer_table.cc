@@ -80,6 +80,7 @@ absl::Status PeerTable::Connect(PeerId peer, Vector vector,
     }
     if (vector >= owned.notifiers.size()) owned.notifiers.resize(vector + 1);
     old_notifier = std::exchange(owned.notifiers[vector], std::move(notifier));
+    if (old_notifier != nullptr) Depart();
   }
   if (old_peer != nullptr) in_flight_.Retire(std::move(old_peer));
   if (old_notifier != nullptr) in_flight_.Retire(std::move(old_notifier));
@@ -96,6 +97,7 @@ bool PeerTable::Disconnect(PeerId peer) {
     Entry(peer).store(nullptr, std::memory_order_seq_cst);
     *gone = std::move(it->second);
     owned_.erase(it);
+    Depart();
   }
   in_flight_.Retire(std::move(gone));
   if (listener_ != nullptr) listener_->PeersChanged();
@@ -111,6 +113,7 @@ void PeerTable::DisconnectAll() {
       Entry(peer).store(nullptr, std::memory_order_seq_cst);
     }
     gone->swap(owned_);
+    Depart();
   }
   in_flight_.Retire(std::move(gone));
   if (listener_ != nullptr) listener_->PeersChanged();

@@ -85,6 +85,13 @@ class PeerTable {
   // All connections of the moment, in the order of their doorbell values.
   std::vector<Connection> Connections() const ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Changes whenever a connection goes or gets another notifier: who saw the
+  // same number before knows that none of those it knew has, without looking
+  // at all of them. Told to listeners after that.
+  uint64_t departures() const {
+    return departures_.load(std::memory_order_acquire);
+  }
+
   // The notifier of one vector; null when it is not connected.
   std::shared_ptr<Notifier> Find(Doorbell doorbell) const
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -107,6 +114,10 @@ class PeerTable {
     std::vector<std::shared_ptr<Notifier>> notifiers;
   };
 
+  void Depart() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    departures_.fetch_add(1, std::memory_order_release);
+  }
+
   std::atomic<const Peer*>& Entry(PeerId peer)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -114,6 +125,7 @@ class PeerTable {
   Listener* const listener_;
   // Pages stay until the table goes: half a megabyte when all ids were used.
   std::array<std::atomic<Page*>, kFanOut> pages_ = {};
+  std::atomic<uint64_t> departures_{0};
   mutable absl::Mutex mutex_;
   absl::flat_hash_map<PeerId, Owned> owned_ ABSL_GUARDED_BY(mutex_);
 };

@@ -242,6 +242,30 @@ TEST_F(PeerTableTest, ListenerIsToldOfChanges) {
   EXPECT_EQ(listener_.changes, 5);
 }
 
+// "Changes whenever a connection goes or gets another notifier", and at nothing
+// else.
+TEST_F(PeerTableTest, Departures) {
+  uint64_t before = table_.departures();
+  const auto departed = [&] {
+    const uint64_t now = table_.departures();
+    return now != std::exchange(before, now);
+  };
+  Connect(1, 0);
+  Connect(1, 5);
+  Connect(2, 0);
+  EXPECT_FALSE(departed());
+  Connect(1, 5);
+  EXPECT_TRUE(departed()) << "another notifier";
+  EXPECT_TRUE(table_.Disconnect(1));
+  EXPECT_TRUE(departed());
+  EXPECT_FALSE(table_.Disconnect(1));
+  EXPECT_FALSE(departed());
+  table_.DisconnectAll();
+  EXPECT_TRUE(departed());
+  table_.DisconnectAll();
+  EXPECT_FALSE(departed());
+}
+
 // "All connections of the moment, in the order of their doorbell values."
 TEST_F(PeerTableTest, ConnectionsAndFind) {
   const auto c = Connect(300, 1);

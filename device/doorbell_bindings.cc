@@ -38,6 +38,13 @@ void DoorbellBindings::Clear() {
 }
 
 bool DoorbellBindings::TakeDown(std::optional<uint64_t> address, int most) {
+  if (bindings_.empty()) return true;
+  // Before the peers are looked at: what departs after this comes again.
+  const uint64_t departures = device_.peers().departures();
+  if (!AllOrNone() && address.has_value() && bound_at_ == address &&
+      device_.id().has_value() && departures == checked_departures_) {
+    return true;
+  }
   const std::vector<PeerTable::Connection> connections =
       device_.peers().Connections();
   const bool none = !Wanted(address, connections) || bound_at_ != address;
@@ -62,6 +69,7 @@ bool DoorbellBindings::TakeDown(std::optional<uint64_t> address, int most) {
     if (--most < 0 && !AllOrNone()) return false;
     it = Erase(it);
   }
+  checked_departures_ = departures;
   return true;
 }
 

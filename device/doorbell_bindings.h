@@ -77,6 +77,9 @@ class DoorbellBindings {
   DoorbellAccelerator& accelerator_;
   DeviceEvents* const events_;
   std::optional<uint64_t> bound_at_;
+  // When all that was bound was last found connected. A server brings peers one
+  // vector at a time, and none of these makes it look at all the others.
+  std::optional<uint64_t> checked_departures_;
   Bindings bindings_;
   std::map<uint64_t, Doorbell> turns_;  // Those bound, the longest first.
   uint64_t next_turn_ = 0;
