@@ -11,12 +11,15 @@
 #include "backends/mock/host.h"
 #include "core/switchboard.h"
 #include "device/pci_guest.h"
+#include "device/trapped_rings.h"
 #include "gmock/gmock.h"
 
 namespace ivshmem {
 namespace {
 
 using mock::Operation;
+using ::testing::Contains;
+using ::testing::Field;
 
 constexpr uint64_t kRegisters = 0x40000000;
 constexpr uint64_t kMemory = 0x60000000;
@@ -45,6 +48,12 @@ class FlatDeviceTest : public ::testing::Test {
     const auto device = FlatDevice::Create(config, memory, Plain());
     EXPECT_FALSE(device.ok());
     return std::string(device.status().message());
+  }
+
+  static void Connect(FlatDevice& device, PeerId peer, mock::Host& host) {
+    const auto notifier = std::make_shared<mock::EventNotifier>(
+        host.events(), host.events().Create());
+    EXPECT_TRUE(device.device().peers().Connect(peer, 0, notifier).ok());
   }
 
   SharedMemory shared() { return {memory_.data(), memory_.size()}; }
@@ -162,6 +171,68 @@ TEST_F(FlatDeviceTest, CreateErrorsNameTheField) {
       "no slot");
   EXPECT_EQ(host_.space().Read32(kRegisters), 0xffffffffu)
       << "nothing is left claimed";
+}
+
+// Memory is an address and a byte at least.
+TEST_F(FlatDeviceTest, AByteOfMemoryIsEnough) {
+  EXPECT_EQ(CreateError({}, {memory_.data(), 0}),
+            "memory: expected some, got none");
+  EXPECT_EQ(CreateError({}, {nullptr, 1}), "memory: expected some, got none");
+  EXPECT_TRUE(FlatDevice::Create({}, {memory_.data(), 1}, {}).ok());
+}
+
+// Without a line no doorbell rings, so the hypervisor rings none either.
+TEST_F(FlatDeviceTest, NoLineMeansNoShortcut) {
+  FlatDevice::Host host = Plain();
+  host.irq = nullptr;
+  host.doorbells = &host_.accelerator();
+  const auto device = Make(host);
+  Connect(*device, 4, host_);
+  EXPECT_EQ(host_.accelerator().size(), 0u);
+}
+
+// Doorbells take turns where there is room for few, as BAR0's do.
+TEST_F(FlatDeviceTest, DoorbellsTakeTurns) {
+  mock::Host small({.doorbell_capacity = 1});
+  FlatDevice::Host host = Plain();
+  host.doorbells = &small.accelerator();
+  const auto device = Make(host);
+  Connect(*device, 4, small);
+  Connect(*device, 5, small);
+  small.log().Take();
+  for (uint32_t i = 0; i < TrappedRings::kOften; ++i) {
+    device->device().Write(kDoorbellOffset, 4, Doorbell{5, 0}.Encode());
+  }
+  EXPECT_THAT(small.log().Take(),
+              Contains(Field(&mock::Entry::kind, mock::Entry::Kind::kUndone)));
+}
+
+// A reset is the device's own: its listener hears of it. The id stays.
+TEST_F(FlatDeviceTest, Reset) {
+  const auto device = Make(Plain());
+  device->Reset();
+  EXPECT_EQ(events_.count(DeviceEvent::Kind::kReset), 1);
+  EXPECT_EQ(host_.space().Read32(kRegisters + kPositionOffset), 1u);
+}
+
+// A state is restored as what it was saved of, with nothing left out.
+TEST_F(FlatDeviceTest, RestoreErrorsNameTheField) {
+  const FlatDevice::Config config = {.registers_address = kRegisters,
+                                     .memory_address = kMemory};
+  const FlatDeviceState saved = Make(Plain())->Save();
+  const auto error = [&](const FlatDeviceState& state) {
+    return std::string(FlatDevice::Restore(config, shared(), Plain(), state)
+                           .status()
+                           .message());
+  };
+  EXPECT_EQ(error(saved), "");
+  EXPECT_EQ(error({.device = saved.device, .memory = saved.memory}),
+            "state.registers_address: expected 0x40000000, as configured, got "
+            "0");
+  EXPECT_EQ(error({.device = saved.device,
+                   .memory = saved.memory,
+                   .registers_address = kRegisters}),
+            "state.memory_address: expected 0x60000000, as configured, got 0");
 }
 
 }  // namespace
