@@ -32,6 +32,13 @@ class PciDeviceStateTest : public ::testing::Test {
  protected:
   PciDevice::Host Offer() { return PciGuest::Everything(host_, &events_); }
 
+  // Of a device as `guest`'s, which is configured as by default.
+  static std::string RestoreError(PciGuest& guest,
+                                  const PciDeviceState& state) {
+    return std::string(
+        PciDevice::Restore({}, guest.shared(), {}, state).status().message());
+  }
+
   mock::Host host_;
   EventRecorder events_;
 };
@@ -238,6 +245,42 @@ TEST_F(PciDeviceStateTest, ResetForgets) {
   fresh.SaveAndRestore();
   fresh.pci().Reset();
   EXPECT_EQ(fresh.pci().Save(), initial);
+}
+
+// The memory is the one that was saved: of its size, with its access.
+TEST_F(PciDeviceStateTest, TheMemoryIsAsConfigured) {
+  PciGuest guest(host_, {}, Offer());
+  PciDeviceState state = guest.pci().Save();
+  state.memory.access = MemoryAccess::kReadOnly;
+  EXPECT_EQ(RestoreError(guest, state),
+            "state.memory.access: expected read-write, as configured, got "
+            "read-only");
+  state.memory = {};
+  EXPECT_EQ(RestoreError(guest, state),
+            "state.memory.size: expected 65536 bytes, as the memory has, got "
+            "0");
+}
+
+// Each BAR that is hidden has a place, the last one too.
+TEST_F(PciDeviceStateTest, HiddenBarsHavePlaces) {
+  PciGuest guest(host_, {}, Offer());
+  for (int bar = 0; bar < pci::kBars; ++bar) {
+    PciDeviceState state = guest.pci().Save();
+    state.hidden_bars[bar] = true;
+    EXPECT_EQ(RestoreError(guest, state),
+              "state.hidden_bars[" + std::to_string(bar) +
+                  "]: expected false, as that BAR has no place, got true");
+  }
+}
+
+// A function of which nothing was saved is none that could be restored.
+TEST_F(PciDeviceStateTest, AnEmptyFunction) {
+  PciGuest guest(host_, {}, Offer());
+  PciDeviceState state = guest.pci().Save();
+  state.function = {};
+  EXPECT_EQ(RestoreError(guest, state),
+            "state.vendor_id: expected 0x1af4, as the configuration has the "
+            "bits that no guest can change, got 0");
 }
 
 }  // namespace

@@ -372,5 +372,37 @@ TEST_F(PciDeviceTest, CreateErrorsNameTheField) {
             "vectors: expected 1..2048, got 2049");
 }
 
+// Memory is an address and a byte at least; BAR2 takes 16 at least.
+TEST_F(PciDeviceTest, MemoryOfHardlyASize) {
+  uint8_t bytes[16] = {};
+  EXPECT_EQ(CreateError({}, {bytes, 0}), "memory: expected some, got none");
+  EXPECT_EQ(CreateError({}, {bytes, 1}),
+            "memory.size: expected a power of two of at least 16 bytes (BAR2 "
+            "can have no other size), got 1");
+  EXPECT_TRUE(PciDevice::Create({}, {bytes, 16}, {}).ok());
+}
+
+// The handler for an ECAM window is the guest's config space.
+TEST_F(PciDeviceTest, ConfigByHandler) {
+  PciGuest guest(host_, {}, Plain());
+  uint8_t bytes[4] = {};
+  guest.pci().config().Read(0, absl::MakeSpan(bytes));
+  EXPECT_EQ(LoadLittleEndian(bytes), 0x11101af4u);
+  bytes[0] = 11;
+  guest.pci().config().Write(pci::kInterruptLine, absl::MakeSpan(bytes, 1));
+  EXPECT_EQ(guest.Config(pci::kInterruptLine, 1), 11u);
+}
+
+// A guest that moves one BAR loses sight of no other, not even in passing.
+TEST_F(PciDeviceTest, OnlyTheMovedBarMoves) {
+  PciGuest guest(host_, {}, Plain());
+  guest.Enumerate();
+  host_.log().Take();
+  guest.SetConfig(pci::kBar0, 4, 0xfd000000);
+  EXPECT_THAT(host_.log().Take(),
+              ElementsAre(Entry::Unclaim(PciGuest::kBar0, 0x100),
+                          Entry::Claim(0xfd000000, 0x100)));
+}
+
 }  // namespace
 }  // namespace ivshmem
