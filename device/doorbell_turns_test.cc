@@ -234,6 +234,14 @@ TEST_F(DoorbellTurnsByExecutorTest, NobodyCountsWithoutACrowd) {
   EXPECT_EQ(world_.host.executor().pending(), 0u);
 }
 
+// Room came, and the doorbell was bound, before its turn: it takes no other's.
+TEST_F(DoorbellTurnsByExecutorTest, ItHasBeenBoundMeanwhile) {
+  Ring(13, kOften);
+  world_.guest.device().peers().Disconnect(10);
+  world_.host.executor().RunAll();
+  EXPECT_THAT(Changes(), ElementsAre(Unbinds(10), Binds(13), Refused()));
+}
+
 // The peer has gone, or come back, before its turn.
 TEST_F(DoorbellTurnsByExecutorTest, ThePeerHasGone) {
   Ring(14, kOften);

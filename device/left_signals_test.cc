@@ -152,5 +152,18 @@ TEST_F(LeftSignalsTest, TheDeviceGoes) {
   EXPECT_TRUE(ReaderFinds());
 }
 
+// The reader waits until the route has gone.
+TEST_F(LeftSignalsTest, TheReaderWaitsAsTheRouteGoes) {
+  guest_->EnableMsix();
+  router_.on_change = [this] {
+    Ring();
+    EXPECT_FALSE(ReaderFinds()) << "held";
+  };
+  guest_->MaskVector(0, true);
+  ASSERT_EQ(router_.routes, 0);
+  router_.on_change = nullptr;
+  EXPECT_TRUE(ReaderFinds());
+}
+
 }  // namespace
 }  // namespace ivshmem

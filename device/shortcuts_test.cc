@@ -15,6 +15,7 @@
 namespace ivshmem {
 namespace {
 
+using mock::Entry;
 using mock::Operation;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
@@ -167,6 +168,35 @@ TEST(DoorbellShortcutTest, SwallowedMissesMeanAllOrNone) {
   EXPECT_EQ(world.host.accelerator().size(), 2u);
   world.Connect(11, 0, mock::EventNotifier::Exposure::kHidden);
   EXPECT_EQ(world.host.accelerator().size(), 0u);
+}
+
+// There, what stays is not bound anew because somebody else comes or goes.
+TEST(DoorbellShortcutTest, SwallowedMissesLeaveOthersBound) {
+  World world({.miss_policy = MissPolicy::kSwallowed}, false);
+  world.guest.Enumerate();
+  world.Connect(7, 0);
+  const EventHandle event = world.Connect(8, 0);
+  world.host.log().Take();
+  world.guest.device().peers().Disconnect(8);
+  EXPECT_THAT(world.host.log().Take(), ElementsAre(Entry::UnbindDoorbell(
+                                           PciGuest::kBar0 + kDoorbellOffset,
+                                           Doorbell{8, 0}.Encode(), event)));
+}
+
+// When BAR0 moves, its doorbells go before anything else may be seen there.
+TEST(DoorbellShortcutTest, GoBeforeTheRegisters) {
+  World world;
+  world.guest.Enumerate();
+  const EventHandle event = world.Connect(7, 0);
+  world.host.executor().RunAll();
+  world.host.log().Take();
+  world.guest.SetConfig(pci::kBar0, 4, 0xfd000000);
+  EXPECT_THAT(
+      world.host.log().Take(),
+      ElementsAre(Entry::UnbindDoorbell(PciGuest::kBar0 + kDoorbellOffset,
+                                        Doorbell{7, 0}.Encode(), event),
+                  Entry::Unclaim(PciGuest::kBar0, 0x100),
+                  Entry::Claim(0xfd000000, 0x100)));
 }
 
 // Registers that could not be shown are not rung past the device either.
@@ -331,6 +361,33 @@ TEST(RouteShortcutTest, OutOfRoomIsNoFault) {
   world.host.events().Signal(second);
   EXPECT_THAT(world.host.msi().Take(),
               ElementsAre(PciGuest::Message(0), PciGuest::Message(1)));
+}
+
+// A host without a router leaves all vectors to this process; doorbells are
+// bound all the same.
+TEST(RouteShortcutTest, WithoutARouter) {
+  World world({}, [](PciDevice::Host& offer) {
+    offer.router = nullptr;
+    offer.executor = nullptr;
+  });
+  const EventHandle event = world.ConnectOwn(0);
+  world.guest.Enumerate();
+  world.guest.EnableMsix();
+  EXPECT_EQ(world.host.accelerator().size(), 1u);
+  world.host.events().Signal(event);
+  EXPECT_THAT(world.host.msi().Take(), ElementsAre(PciGuest::Message(0)));
+}
+
+// A host that offers no short cut has no work with them.
+TEST(ShortcutsTest, NoneNoWork) {
+  World world({}, [](PciDevice::Host& offer) {
+    offer.router = nullptr;
+    offer.doorbells = nullptr;
+  });
+  world.ConnectOwn(0);
+  world.guest.Enumerate();
+  world.guest.EnableMsix();
+  EXPECT_EQ(world.host.executor().pending(), 0u);
 }
 
 }  // namespace
