@@ -16,15 +16,23 @@
 
 namespace {
 std::atomic<uint64_t> allocations{0};
+std::atomic<int64_t> alive{0};  // Those that have not been freed.
+
+void Free(void* memory) noexcept {
+  if (memory != nullptr) --alive;
+  std::free(memory);
+}
 }  // namespace
 
-// Counts, so that a test can say that the access path allocates nothing.
+// Counts, so that a test can say that the access path allocates nothing, and
+// that nothing is left.
 void* operator new(size_t size) {
   ++allocations;
+  ++alive;
   return std::malloc(size);
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+void operator delete(void* memory) noexcept { Free(memory); }
+void operator delete(void* memory, size_t) noexcept { Free(memory); }
 
 namespace ivshmem {
 namespace {
@@ -253,6 +261,30 @@ TEST_F(DeviceTest, TheAccessPathAllocatesNothing) {
   }
   EXPECT_EQ(allocations, before);
   EXPECT_GT(bell->signals, 100);
+}
+
+// What an event's kind does not name is 0.
+TEST_F(DeviceTest, EventsSayNothingElse) {
+  const auto device = Make(Msix());
+  device->OnPeerInterrupt(1);
+  ASSERT_EQ(events_.seen.back().kind, DeviceEvent::Kind::kInterrupt);
+  EXPECT_EQ(events_.seen.back().doorbell, (Doorbell{0, 1}));
+  EXPECT_EQ(events_.seen.back().address, 0u);
+}
+
+// A device that goes takes all memory with it that its peers' places took.
+TEST(DeviceMemoryTest, NothingIsLeft) {
+  const int64_t before = alive;
+  {
+    const auto device = Device::Create({.id = 3}, {});
+    ASSERT_TRUE(device.ok());
+    for (const PeerId peer : {0, 300, 65535}) {
+      ASSERT_TRUE(
+          (*device)->peers().Connect(peer, 0, std::make_shared<Bell>()).ok());
+    }
+    EXPECT_GT(alive, before);
+  }
+  EXPECT_EQ(alive, before);
 }
 
 }  // namespace

@@ -36,6 +36,7 @@ struct DeviceEvent {
   };
 
   Kind kind;
+  // What the kind does not name is 0.
   Doorbell doorbell = {};
   RingResult ring = RingResult::kDelivered;
   InterruptResult interrupt = InterruptResult::kDelivered;

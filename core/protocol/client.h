@@ -33,6 +33,7 @@ struct ClientEvent {
   };
 
   Kind kind;
+  // 0 where the kind does not name it.
   PeerId peer = 0;
   Vector vector = 0;
 

@@ -60,6 +60,13 @@ class ClientTest : public ::testing::Test {
   Client client_;
 };
 
+// What an event's kind does not name is 0.
+TEST_F(ClientTest, EventsSayNothingElse) {
+  const ClientEvent version = Event(0, 0);
+  EXPECT_EQ(version.peer, 0);
+  EXPECT_EQ(version.vector, 0);
+}
+
 // "On connect, the server sends in order": version, id, memory, the vectors of
 // the others, those of the client; then notifications.
 // Clause: greeting-version, greeting-id, greeting-memory, greeting-peers
