@@ -26,8 +26,10 @@ using MessageBytes = std::array<uint8_t, kMessageBytes>;
 
 constexpr MessageBytes Encode(int64_t number) {
   MessageBytes bytes{};
-  for (size_t i = 0; i < kMessageBytes; ++i) {
-    bytes[i] = static_cast<uint8_t>(static_cast<uint64_t>(number) >> (8 * i));
+  auto rest = static_cast<uint64_t>(number);
+  for (uint8_t& byte : bytes) {
+    byte = static_cast<uint8_t>(rest);
+    rest >>= 8;
   }
   return bytes;
 }
