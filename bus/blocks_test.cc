@@ -111,5 +111,12 @@ TEST(MemoryBlockTest, AlignedAccessesAreWhole) {
   writer.join();
 }
 
+// Memory that nobody has given is none: reads give ones.
+TEST(MemoryBlockTest, NoMemory) {
+  MemoryBlock block({}, MemoryAccess::kReadWrite);
+  Write(block, 0, 1, 0);
+  EXPECT_EQ(Read(block, 0, 1), 0xffu);
+}
+
 }  // namespace
 }  // namespace ivshmem

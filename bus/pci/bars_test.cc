@@ -294,5 +294,11 @@ TEST(ValidateBarsTest, A64BitBarTakesTwoPlaces) {
             "place, got one of 32 bytes");
 }
 
+// A BAR of which nothing is said has no size, and is none.
+TEST(BarsTest, ABarHasASize) {
+  EXPECT_EQ(ValidateBars(One(0, {})).message(),
+            "bars[0].size: expected a power of two of at least 16, got 0");
+}
+
 }  // namespace
 }  // namespace ivshmem::pci

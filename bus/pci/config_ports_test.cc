@@ -70,6 +70,20 @@ static_assert(EcamOffset(0, 0, 1) == 0x1000);
 static_assert(EcamOffset(0, 1, 0) == 0x8000);
 static_assert(EcamOffset(255, 31, 7) == 0xffff000);
 
+// All functions of all devices of all buses are one after the other, 4 KiB
+// apart.
+TEST(EcamOffsetTest, FunctionsAreOneAfterTheOther) {
+  uint64_t offset = 0;
+  for (int bus = 0; bus < 256; ++bus) {
+    for (int device = 0; device < 32; ++device) {
+      for (int function = 0; function < 8; ++function) {
+        ASSERT_EQ(EcamOffset(bus, device, function), offset);
+        offset += kEcamFunctionSize;
+      }
+    }
+  }
+}
+
 // The address port selects bus, device, function and register; the data port is
 // that register.
 TEST_F(ConfigPortsTest, ReachesAFunctionByItsAddress) {
@@ -91,6 +105,14 @@ TEST_F(ConfigPortsTest, TakesBytesAndWords) {
   Out<uint32_t>(0xcf8, Address(0, 4, 0, 0x10));
   Out<uint8_t>(0xcff, 0xab);
   EXPECT_EQ(window_.space.Get32(0x10), 0xab000000u);
+}
+
+// A dword of the data port is data: the address stays as it was.
+TEST_F(ConfigPortsTest, TakesDwords) {
+  Out<uint32_t>(0xcf8, Address(0, 4, 0, 0x10));
+  Out<uint32_t>(0xcfc, 0x12345678);
+  EXPECT_EQ(In<uint32_t>(0xcfc), 0x12345678u);
+  EXPECT_EQ(In<uint32_t>(0xcf8), Address(0, 4, 0, 0x10));
 }
 
 // The two low bits of the address are not part of the register's number.
