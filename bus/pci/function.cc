@@ -97,9 +97,8 @@ Function::Function(const FunctionSpec& spec, const Dependencies& dependencies,
       intx_(MakeIntx(spec, dependencies)),
       config_(config) {
   for (int bar = 0; bar < kBars; ++bar) {
-    if (!bar_specs_[bar].has_value()) continue;
     const bool is_msix = msix_ != nullptr && bar == spec.msix_bar;
-    windows_[bar] = BarWindow(bar, bar_specs_[bar]->size, decoded_,
+    windows_[bar] = BarWindow(bar, BarSize(bar), decoded_,
                               is_msix ? msix_.get() : dependencies.bars[bar]);
   }
   absl::MutexLock lock(&mutex_);

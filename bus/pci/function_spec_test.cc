@@ -6,6 +6,7 @@
 #include <string>
 
 #include "bus/pci/function.h"
+#include "bus/pci/registers.h"
 #include "bus/pci/testing.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -24,6 +25,13 @@ std::string CreateError(const FunctionSpec& spec,
 
 TEST(FunctionSpecTest, TheLeastFunctionIsValid) {
   EXPECT_EQ(CreateError({}), "");
+}
+
+// What a spec leaves out is 0.
+TEST(FunctionSpecTest, TheLeastFunctionIsOfNoVendor) {
+  const auto function = Function::Create({}, {});
+  ASSERT_TRUE(function.ok());
+  EXPECT_EQ(ReadConfig<uint32_t>(**function, kVendorId), 0u);
 }
 
 TEST(FunctionSpecTest, VendorFfffMeansNoFunction) {

@@ -199,6 +199,31 @@ TEST_F(FunctionTest, StateCanBeCarriedOver) {
   EXPECT_EQ(sink_.Take(), Messages({MessageOf(2)}));
 }
 
+// A BAR answers from when it is decoded, not before.
+TEST_F(FunctionTest, ANewFunctionIsSilent) {
+  EXPECT_EQ(Read<uint32_t>(function_->bar(0), 0), 0xffffffffu);
+  EXPECT_EQ(registers_.reads, 0);
+}
+
+// Each of the six may be a BAR, the last one too.
+TEST(SixBarsTest, EachAnswers) {
+  FunctionSpec spec = {.vendor_id = 0x1234};
+  for (auto& bar : spec.bars) bar = {.size = 16};
+  std::array<FakeBar, kBars> bars;
+  Function::Dependencies dependencies;
+  for (int bar = 0; bar < kBars; ++bar) dependencies.bars[bar] = &bars[bar];
+  const auto function = Function::Create(spec, dependencies);
+  ASSERT_TRUE(function.ok()) << function.status();
+  WriteConfig<uint16_t>(**function, kCommand, kCommandMemorySpace);
+  for (int bar = 0; bar < kBars; ++bar) {
+    const uint32_t address = 0xfeb00000 + 0x1000 * bar;
+    WriteConfig<uint32_t>(**function, kBar0 + 4 * bar, address);
+    EXPECT_EQ((*function)->BarAddress(bar), address);
+    Write<uint32_t>((*function)->bar(bar), 0, 0x11223344);
+    EXPECT_EQ(bars[bar].memory[0], 0x44) << bar;
+  }
+}
+
 // Everything that may be missing is missing.
 TEST(BareFunctionTest, HasConfigSpaceAndNothingElse) {
   const auto function = Function::Create({.vendor_id = 0x1234}, {});

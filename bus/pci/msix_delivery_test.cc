@@ -299,5 +299,20 @@ TEST(MsixWithoutSinkTest, Sends) {
   EXPECT_EQ(msix.Deliver(0), Outcome::kSent);
 }
 
+// A table's gates are closed until they are set, so the first change of one is
+// a change.
+TEST_F(MsixDeliveryTest, TheFirstGateToOpen) {
+  SetMask(0, false);
+  EXPECT_TRUE(msix_.StoreGates(kNoBusMaster));
+  EXPECT_EQ(msix_.Deliver(0), Outcome::kPending);
+}
+
+// A vector of which a state says nothing has no message, and none pending.
+TEST(MsixRestoreTest, AVectorThatWasNotSaved) {
+  Msix msix(MsixState(1), nullptr, nullptr);
+  EXPECT_EQ(Read<uint64_t>(msix, 0), 0u);
+  EXPECT_FALSE(msix.pending(0));
+}
+
 }  // namespace
 }  // namespace ivshmem::pci
