@@ -20,6 +20,10 @@ import urllib.parse
 import xml.etree.ElementTree as ElementTree
 
 
+# What has no cases of its own.
+CHECKS = ("format", "conformance", "tidy", "shipped-tidy", "fuzz")
+
+
 class Tally:
     """The cases of one configuration; failed and skipped ones by name."""
 
@@ -109,7 +113,7 @@ def main(results, configs):
     for config in configs:
         tally = tallies[config] = Tally()
         status = int((results / f"{config}.status").read_text())
-        if config in ("format", "tidy"):
+        if config in CHECKS:
             tally.passed, tally.failed = (0, [config]) if status else (1, [])
             continue
         read_events(tally, results / f"{config}.json")
@@ -125,7 +129,7 @@ def main(results, configs):
             print("\n".join(f"  {config}: {name}" for config, name in names))
     print()
     for config, tally in tallies.items():
-        print(f"{config:8} {f'{tally.targets} test targets:' if tally.targets else '':17} {tally}")
+        print(f"{config:12} {f'{tally.targets} test targets:' if tally.targets else '':17} {tally}")
 
     if any(tally.targets for tally in tallies.values()):
         print(kvm_line(tallies.values()))

@@ -27,7 +27,7 @@ class ByHand : public Contender {
     end_ = false;
     PinThread(cpus.host);
     std::thread partner([this] { Answer(); });
-    const absl::StatusOr<absl::Duration> took = Time(cpus, count, [this] {
+    absl::StatusOr<absl::Duration> took = Time(cpus, count, [this] {
       return page_.Read(BenchDevice::kPosition) == BenchDevice::kId;
     });
     end_ = true;

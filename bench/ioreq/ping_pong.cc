@@ -36,7 +36,7 @@ absl::StatusOr<absl::Duration> PingPong::Run(const Cpus& cpus, uint32_t count) {
   PinThread(cpus.host);
   std::thread partner([this] { Answer(); });
   uint32_t turn = 0;
-  const absl::StatusOr<absl::Duration> took = Time(cpus, count, [&] {
+  absl::StatusOr<absl::Duration> took = Time(cpus, count, [&] {
     Put(turn + 1);
     const uint32_t answer = Await(turn + 1);
     turn += 2;
