@@ -74,7 +74,7 @@ class PciGuest {
   // The device is saved, goes, and is restored on the same host. Returns the
   // state. The peers are gone.
   PciDeviceState SaveAndRestore() {
-    const PciDeviceState state = device_->Save();
+    PciDeviceState state = device_->Save();
     const SharedMemory memory = shared();
     device_.reset();
     auto device = PciDevice::Restore(config_, memory, with_, state);

@@ -65,7 +65,7 @@ class SummaryTest(unittest.TestCase):
 
     def test_a_check_that_fails(self):
         self.check("format", 1)
-        self.assertEqual(self.summary("format"), (1, ["", "Failed:", "  format: format", "", f"{'format':26} 0 passed, 1 failed", "0 passed, 1 failed"]))
+        self.assertEqual(self.summary("format"), (1, ["", "Failed:", "  format: format", "", f"{'format':30} 0 passed, 1 failed", "0 passed, 1 failed"]))
 
     def test_a_process_that_fails_though_its_cases_pass(self):
         self.bazel("asan", [""], status=3, result="FAILED")
