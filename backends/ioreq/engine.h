@@ -59,7 +59,8 @@ class Engine {
   Engine& operator=(const Engine&) = delete;
 
   // Why it serves no more, if the transport failed: OK while it serves. What
-  // waited then was answered.
+  // waited then was answered, but for what a vCPU asked at the moment in which
+  // it got a late answer: that may have to wait for the destructor.
   absl::Status status() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
