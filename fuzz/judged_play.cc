@@ -30,26 +30,35 @@
 namespace ivshmem::script {
 namespace {
 
-// Bits of config space that stay as they are, by offset. All BARs here are of
-// 256 bytes at least.
-constexpr std::pair<uint64_t, uint32_t> kConstant[] = {
-    {pci::kVendorId, ~0u},
-    {pci::kRevision, ~0u},
-    {pci::kCacheLineSize, 0xffffff00},
-    {pci::kBar0, 0xff},
-    {pci::kBar0 + 4, 0xf},
-    {pci::kBar0 + 8, 0xfff},
-    {pci::kBar0 + 16, ~0u},
-    {pci::kBar0 + 20, ~0u},
-    {pci::kSubsystemVendorId, ~0u},
-    {pci::kCapabilities, ~0u},
-    {pci::kInterruptLine, 0xffffff00},
-    {pci::kMsixCapability, 0x3fffffff},
-    {pci::kMsixTable, ~0u},
-    {pci::kMsixPba, ~0u},
-    {pci::kMsixPba + 4, ~0u},
-    {0xfc, ~0u},
-};
+constexpr int kDwords = 64;  // Of config space.
+using ConfigSpace = std::array<uint32_t, kDwords>;
+
+// Bits of config space that stay as they are, at dword `i` of a device with or
+// without MSI-X. All BARs here are of 256 bytes at least.
+constexpr uint32_t ConstantBits(int i, bool msix) {
+  switch (4 * i) {
+    case pci::kCommand:
+      return ~(pci::kCommandIoSpace | pci::kCommandMemorySpace |
+               pci::kCommandBusMaster | pci::kCommandSerr |
+               pci::kCommandInterruptDisable |
+               uint32_t{pci::kStatusInterrupt} << 16);
+    case pci::kCacheLineSize:
+    case pci::kInterruptLine:
+      return 0xffffff00;
+    case pci::kBar0:
+      return 0xff;
+    case pci::kBar0 + 4:
+      return msix ? 0xfff : ~0u;
+    case pci::kBar0 + 8:
+      return 0x3fff;
+    case pci::kBar0 + 12:
+      return 0;
+    case pci::kMsixCapability:
+      return msix ? 0x3fffffff : ~0u;
+    default:
+      return ~0u;
+  }
+}
 // Vectors of one peer. Each that arrives costs a device with short cuts time
 // with the number of those that are there.
 constexpr uint32_t kMostVectors = 64;
@@ -60,9 +69,10 @@ constexpr uint64_t kVectorControl = 12;
 // What is known of a device.
 struct Seen {
   bool pci = false;
+  bool intx = false;
   bool plugged = true;
   int vectors = 0;
-  std::array<uint32_t, std::size(kConstant)> constant = {};
+  ConfigSpace constant = {};
   bool msix = false;  // Enabled.
   bool line = false;
 };
@@ -92,8 +102,12 @@ class Judge {
       const config::Device& device = script.world().devices(i);
       Seen& seen = seen_[device.name()];
       seen.pci = device.has_pci();
+      seen.intx = device.pci().interrupts() == config::Pci::INTX;
       seen.vectors = AimsOf(script.world(), i).vectors;
-      if (seen.pci) seen.constant = Constants(device.name());
+      if (!seen.pci) continue;
+      for (int dword = 0; dword < kDwords; ++dword) {
+        seen.constant[dword] = ReadConstant(device.name(), seen, dword);
+      }
     }
   }
 
@@ -112,9 +126,23 @@ class Judge {
     const bool changes = step.has_write() || step.has_reset() ||
                          step.has_plug() || step.has_unplug() ||
                          step.has_restore();
-    if (changes && seen.pci) CheckConfig(name, seen);
+    if (changes && seen.pci) CheckConfig(step, name, seen);
     CheckMessages(outcome->effects, changes);
     CheckLine(step, name, seen, *outcome);
+  }
+
+  // What an interrupt handler would do last, and all of config space.
+  void Finish() {
+    for (auto& entry : seen_) {
+      const std::string& name = entry.first;
+      Seen& seen = entry.second;
+      if (!seen.pci || !seen.plugged) continue;
+      Step status;
+      status.set_device(name);
+      status.mutable_read()->set_registers(kStatusOffset);
+      Do(status);
+      CheckConstants(name, seen, 0, kDwords);
+    }
   }
 
  private:
@@ -160,26 +188,37 @@ class Judge {
     return static_cast<uint32_t>(*outcome->gives);
   }
 
-  std::array<uint32_t, std::size(kConstant)> Constants(
-      const std::string& device) {
-    std::array<uint32_t, std::size(kConstant)> constants;
-    for (size_t i = 0; i < constants.size(); ++i) {
-      constants[i] =
-          ReadConfig(device, kConstant[i].first) & kConstant[i].second;
-    }
-    return constants;
+  uint32_t ReadConstant(const std::string& name, const Seen& seen, int dword) {
+    return ReadConfig(name, uint64_t{4} * dword) &
+           ConstantBits(dword, seen.vectors != 0);
   }
 
-  void CheckConfig(const std::string& name, Seen& seen) {
+  void CheckConstants(const std::string& name, const Seen& seen, int begin,
+                      int end) {
+    for (int dword = begin; dword < std::min(end, kDwords); ++dword) {
+      Require(ReadConstant(name, seen, dword) == seen.constant[dword],
+              absl::StrCat("no guest can change config space at ", 4 * dword));
+    }
+  }
+
+  void CheckConfig(const Step& step, const std::string& name, Seen& seen) {
     if (!seen.plugged) {
       Require(ReadConfig(name, 0) == ~0u, "nobody is there");
       return;
     }
-    Require(Constants(name) == seen.constant, "no guest can change these");
+    if (step.has_write() && step.write().has_config()) {
+      // At most 64 bytes, and Finish() looks at the others.
+      const uint64_t size = step.write().has_size() ? step.write().size() : 4;
+      const auto at = static_cast<int>(step.write().config() / 4);
+      CheckConstants(name, seen, at,
+                     static_cast<int>((step.write().config() + size + 3) / 4));
+    } else if (!step.has_write()) {
+      CheckConstants(name, seen, 0, kDwords);
+    }
     if (seen.vectors == 0) return;
     // What is decoded at the same place as another BAR is hidden by it.
     const uint32_t bar1 = ReadConfig(name, pci::kBar0 + 4);
-    if (bar1 != HomeOfMsix(name)) return;
+    if (bar1 != HomesOf(name)[1]) return;
     for (const int vector : {0, seen.vectors - 1}) {
       Step step;
       step.set_device(name);
@@ -192,13 +231,13 @@ class Judge {
   }
 
   // Where nothing else is ever placed but by chance.
-  uint32_t HomeOfMsix(const std::string& name) const {
+  std::array<uint64_t, 3> HomesOf(const std::string& name) const {
     for (int i = 0; i < played_.world().devices_size(); ++i) {
       if (played_.world().devices(i).name() == name) {
-        return static_cast<uint32_t>(AimsOf(played_.world(), i).homes[1]);
+        return AimsOf(played_.world(), i).homes;
       }
     }
-    return 0;
+    return {};
   }
 
   void CheckEffects(const Step& step, const Effects& effects) {
@@ -238,25 +277,29 @@ class Judge {
     for (const Line& line : outcome.effects.lines()) {
       seen_.at(line.device()).line = line.asserted();
     }
-    if (!seen.pci || !seen.plugged) return;
+    if (!seen.intx || !seen.plugged) return;
+    const bool disabled =
+        (ReadConfig(name, pci::kCommand) & pci::kCommandInterruptDisable) != 0;
+    Require(!disabled || !seen.line, "a disabled line is low");
     const bool status = step.has_read() && step.read().has_registers() &&
                         step.read().registers() == kStatusOffset &&
                         (!step.read().has_size() || step.read().size() == 4);
-    if (!status || (ReadConfig(name, pci::kCommand) &
-                    pci::kCommandInterruptDisable) != 0) {
-      return;
-    }
+    if (!status || disabled || !RegistersAreAtHome(name)) return;
     Step mask;
     mask.set_device(name);
     mask.mutable_read()->set_registers(kMaskOffset);
     const std::optional<Outcome> masked = Both(mask);
-    // All ones: the registers are not decoded.
-    if (*outcome.gives == 0xffffffff || *masked->gives == 0xffffffff) return;
-    if (before) {
-      Require((*outcome.gives & *masked->gives) != 0,
-              "an asserted line has its reason");
-      Require(!seen.line, "which is gone when Status was read");
-    }
+    Require(before == ((*outcome.gives & *masked->gives) != 0),
+            "a line is asserted if there is a reason");
+    Require(!seen.line, "which is gone when Status was read");
+  }
+
+  // Decoded, and no memory in their place.
+  bool RegistersAreAtHome(const std::string& name) {
+    const std::array<uint64_t, 3> homes = HomesOf(name);
+    return (ReadConfig(name, pci::kCommand) & pci::kCommandMemorySpace) != 0 &&
+           ReadConfig(name, pci::kBar0) == homes[0] &&
+           ReadConfig(name, pci::kBar0 + 12) == homes[2] >> 32;
   }
 
   Script played_;
@@ -274,6 +317,7 @@ void JudgedPlay(absl::Span<const uint8_t> bytes, bool (*wanted)(const Step&)) {
     if (step.peer_joins().vectors() > kMostVectors) continue;
     if (wanted(step)) judge.Do(step);
   }
+  judge.Finish();
 }
 
 }  // namespace ivshmem::script

@@ -38,6 +38,7 @@ constexpr int kMostSteps = 100;
 constexpr int kDeepest = 4;
 constexpr uint64_t kMemorySize = 0x1000;
 constexpr int kVectors = 3;
+constexpr PeerId kOutside = 3;  // Who is no device of this world.
 constexpr uint64_t kBars[] = {0xfe000000, 0xfe010000, 0x80000000,
                               0xfe010008, 0xffffffff, 0};
 
@@ -82,7 +83,7 @@ class World : public DeviceEvents {
       kMaxValue = kSetId
     };
     const auto action = input_.ConsumeEnum<Action>();
-    Slot& slot = slots_[input_.ConsumeIntegralInRange<size_t>(0, kDevices - 1)];
+    Slot& slot = AnySlot();
     if (slot.device == nullptr) return Plug(slot);
     PciDevice& device = *slot.device;
     std::optional<Pin> pin;
@@ -109,8 +110,9 @@ class World : public DeviceEvents {
                      input_.ConsumeIntegral<uint32_t>());
       case kRing:
         return Write(device, 0, kDoorbellOffset,
-                     Doorbell{input_.ConsumeIntegralInRange<PeerId>(0, 5),
-                              input_.ConsumeIntegralInRange<Vector>(0, 3)}
+                     Doorbell{input_.PickValueInArray<PeerId>(
+                                  {kOutside, 0, 1, kOutside, 2, 4, 5, 9}),
+                              input_.PickValueInArray<Vector>({0, 0, 1, 3})}
                          .Encode());
       case kMsix:
         return Write(device, PciDevice::kMsixBar,
@@ -122,7 +124,7 @@ class World : public DeviceEvents {
       case kReset:
         return device.Reset();
       case kConnect: {
-        const auto peer = input_.ConsumeIntegralInRange<PeerId>(3, 5);
+        const auto peer = input_.ConsumeIntegralInRange<PeerId>(kOutside, 5);
         const auto connected = device.device().peers().Connect(
             peer, input_.ConsumeIntegralInRange<Vector>(0, 2),
             std::make_shared<Bell>(*this));
@@ -217,8 +219,17 @@ class World : public DeviceEvents {
     if (quiet_ || depth_ == kDeepest || input_.remaining_bytes() == 0) return;
     if (!input_.ConsumeBool()) return;
     ++depth_;
-    Step();
+    if (input_.ConsumeIntegralInRange(0, 3) == 0) {
+      // The hardest on whoever called: it is gone when this returns.
+      Unplug(AnySlot());
+    } else {
+      Step();
+    }
     --depth_;
+  }
+
+  Slot& AnySlot() {
+    return slots_[input_.ConsumeIntegralInRange<size_t>(0, kDevices - 1)];
   }
 
   void Plug(Slot& slot) {
@@ -244,6 +255,16 @@ class World : public DeviceEvents {
     quiet_ = quiet;
     Require(device.ok(), "a device is made");
     slot.device = *std::move(device);
+    // As a server would at once: an id, and somebody to ring. Else few inputs
+    // come as far as a ring that is answered from inside of it.
+    if (input_.ConsumeIntegralInRange(0, 3) == 0) return;
+    quiet_ = true;
+    Device& made = slot.device->device();
+    made.SetId(static_cast<PeerId>(&slot - slots_.data()));
+    Require(
+        made.peers().Connect(kOutside, 0, std::make_shared<Bell>(*this)).ok(),
+        "a peer is connected");
+    quiet_ = quiet;
   }
 
   void Unplug(Slot& slot) {
