@@ -19,6 +19,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "core/doorbell.h"
 #include "core/protocol/client.h"
@@ -61,6 +62,8 @@ class User {
             "no handle is lost or kept");
   }
 
+  // What the client says that it waits for.
+  absl::string_view awaited() const { return client_.awaited(); }
   size_t messages() const { return messages_; }
 
  private:
@@ -173,6 +176,7 @@ void Run(FuzzedDataProvider input) {
   enum Action { kGreeting, kMessage, kVectors, kBytes, kMaxValue = kBytes };
   User user;
   while (input.remaining_bytes() > 0 && user.messages() < kMostMessages) {
+    Require(!user.awaited().empty(), "what comes next is said");
     switch (input.ConsumeEnum<Action>()) {
       case kGreeting:
         user.Receive(Encode(kVersion), 0);
