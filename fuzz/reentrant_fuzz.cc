@@ -38,6 +38,7 @@ constexpr int kMostSteps = 100;
 constexpr int kDeepest = 4;
 constexpr uint64_t kMemorySize = 0x1000;
 constexpr int kVectors = 3;
+constexpr int kLastSetUp = 4;   // See World::SetUp().
 constexpr PeerId kOutside = 3;  // Who is no device of this world.
 constexpr uint64_t kBars[] = {0xfe000000, 0xfe010000, 0x80000000,
                               0xfe010008, 0xffffffff, 0};
@@ -104,7 +105,7 @@ class World : public DeviceEvents {
                                         : input_.ConsumeIntegral<uint32_t>());
       }
       case kSetUp:
-        return SetUp(slot, input_.ConsumeIntegralInRange(0, 4));
+        return SetUp(slot, input_.ConsumeIntegralInRange(0, kLastSetUp));
       case kRegister:
         return Write(device, 0, input_.PickValueInArray({0, 4, 12, 13}),
                      input_.ConsumeIntegral<uint32_t>());
@@ -255,15 +256,20 @@ class World : public DeviceEvents {
     quiet_ = quiet;
     Require(device.ok(), "a device is made");
     slot.device = *std::move(device);
-    // As a server would at once: an id, and somebody to ring. Else few inputs
-    // come as far as a ring that is answered from inside of it.
-    if (input_.ConsumeIntegralInRange(0, 3) == 0) return;
+    // As a server would at once: an id, and somebody to ring; and as firmware
+    // and a driver would. Else few inputs come as far as a ring that is
+    // answered from inside of it.
+    const int ready = input_.ConsumeIntegralInRange(0, 3);
+    if (ready == 0) return;
     quiet_ = true;
     Device& made = slot.device->device();
     made.SetId(static_cast<PeerId>(&slot - slots_.data()));
     Require(
         made.peers().Connect(kOutside, 0, std::make_shared<Bell>(*this)).ok(),
         "a peer is connected");
+    for (int step = 0; ready > 1 && step <= kLastSetUp; ++step) {
+      SetUp(slot, step);
+    }
     quiet_ = quiet;
   }
 
