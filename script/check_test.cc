@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "proto/text.h"
@@ -182,7 +183,7 @@ TEST(CheckTest, ChecksWhoIsPluggedIn) {
             "steps[3].plug.id: expected a free one, got 1, which is in use");
   for (const std::string step :
        {"reset", "interrupt", "set_id", "link_lost", "link_back", "save"}) {
-    EXPECT_THAT(Wrong(unplug + "steps { " + step + " { } }"),
+    EXPECT_THAT(Wrong(absl::StrCat(unplug, "steps { ", step, " { } }")),
                 StartsWith("steps[1]." + step + ".device: expected one that"));
     EXPECT_EQ(Wrong("steps { " + step + " { } }"), "");
   }

@@ -129,7 +129,7 @@ std::string FirstDifference(const Script& script, const MakePair& make) {
   for (const Step& step : script.steps()) {
     const absl::StatusOr<Outcome> expected = pair->expected->Do(step);
     const absl::StatusOr<Outcome> got = pair->got->Do(step);
-    const std::string difference = Compare(expected, got);
+    std::string difference = Compare(expected, got);
     if (!difference.empty()) return difference;
   }
   return "";
