@@ -69,6 +69,8 @@ bool DoorbellBindings::TakeDown(std::optional<uint64_t> address, int most) {
     if (--most < 0 && !AllOrNone()) return false;
     it = Erase(it);
   }
+  // A ring of one that has come since would be swallowed until it is bound.
+  if (AllOrNone() && bindings_.size() != connections.size()) Clear();
   checked_departures_ = departures;
   return true;
 }

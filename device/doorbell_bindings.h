@@ -22,7 +22,9 @@ namespace ivshmem {
 // gets a place in turn.
 //
 // Where the hypervisor swallows what matches no bound value, all connected
-// doorbells are bound or none: one that cannot be bound would be lost.
+// doorbells are bound or none: one that cannot be bound would be lost. (A guest
+// that rings while they are bound one after the other can lose a ring there:
+// the hypervisor takes them one at a time.)
 //
 // Threading: none of its own; one call at a time.
 class DoorbellBindings {

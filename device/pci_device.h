@@ -119,7 +119,11 @@ class PciDevice : private InterruptSink,
   //
   // From any thread while accesses run, and then each part is of one moment:
   // the registers, config space, each MSI-X vector. The whole is when the vCPUs
-  // are paused and nobody is in Device::OnPeerInterrupt().
+  // are paused, whoever reads the events of the device's own vectors has
+  // stopped, between two of them, and Host::executor has nothing left to do.
+  // (What a reader has taken from an event, and not handed in yet, is in
+  // nobody's sight; and events that a ServerLink still listens to from before a
+  // re-join are its own to read.)
   //
   // Interrupts: what a peer signalled before the call is in the state, pending,
   // or has been sent when the call returns; so the interrupt controller is

@@ -200,7 +200,22 @@ TEST(DoorbellShortcutTest, SwallowedMissesMeanAllOrNone) {
   EXPECT_EQ(world.host.accelerator().size(), 0u);
 }
 
-// There, what stays is not bound anew because somebody else comes or goes.
+// There, a ring of one that has just come is not lost because others are bound:
+// until all can be, none is.
+TEST(DoorbellShortcutTest, SwallowedMissesSpareNewcomers) {
+  World world({.miss_policy = MissPolicy::kSwallowed});
+  world.guest.Enumerate();
+  world.Connect(7, 0);
+  world.host.executor().RunAll();
+  EXPECT_EQ(world.host.accelerator().size(), 1u);
+  const EventHandle event = world.Connect(8, 0);
+  world.guest.Ring(8, 0);
+  EXPECT_EQ(world.host.events().count(event), 1u);
+  world.host.executor().RunAll();
+  EXPECT_EQ(world.host.accelerator().size(), 2u);
+}
+
+// There, what stays is not bound anew because somebody else goes.
 TEST(DoorbellShortcutTest, SwallowedMissesLeaveOthersBound) {
   World world({.miss_policy = MissPolicy::kSwallowed}, false);
   world.guest.Enumerate();

@@ -36,7 +36,7 @@ class Shrinker {
           return script.mutable_world()->mutable_regions(i);
         });
       }
-      for (int i = 0; i < best_.steps_size(); ++i) {
+      for (int i = 0; i < best_.steps_size() && runs_left_ > 0; ++i) {
         smaller |= ForgetOutcome(i);
         smaller |= SimplifyNumbers(
             [i](Script& script) { return script.mutable_steps(i); });
@@ -67,11 +67,11 @@ class Shrinker {
   bool RemoveSteps() {
     bool removed = false;
     int chunk = best_.steps_size();
-    while (chunk > 0) {
+    while (chunk > 0 && runs_left_ > 0) {
       // From the end: what led to a failure is more needed than what came of
       // it.
       int end = best_.steps_size();
-      while (end > 0) {
+      while (end > 0 && runs_left_ > 0) {
         const int begin = std::max(0, end - chunk);
         Script candidate = best_;
         candidate.mutable_steps()->DeleteSubrange(begin, end - begin);

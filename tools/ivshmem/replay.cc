@@ -68,7 +68,7 @@ absl::Status ReplayOne(const ReplayOptions& options, const std::string& file,
     std::cout << script::PrintScript(*filled);
     return absl::OkStatus();
   }
-  const absl::Status played = script::Play(script, **subject);
+  absl::Status played = script::Play(script, **subject);
   if (played.ok()) return played;
   if (!absl::IsFailedPrecondition(played)) return At(file, played);
   if (options.shrink) {
@@ -85,7 +85,7 @@ absl::Status Replay(const ReplayOptions& options) {
     scripts.push_back(*std::move(script));
   }
   for (size_t i = 0; i < scripts.size(); ++i) {
-    const absl::Status replayed =
+    absl::Status replayed =
         ReplayOne(options, options.files[i], scripts[i]);
     if (!replayed.ok()) return replayed;
   }
