@@ -98,6 +98,13 @@ class SummaryTest(unittest.TestCase):
         self.bazel("default", [KVM_RAN + "<skipped/>", KVM_RAN])
         self.assertEqual(self.kvm_line("default"), "KVM: 1 tests ran")
 
+    def test_each_check_is_one(self):
+        for name in ("format", "conformance", "tidy", "shipped-tidy", "fuzz"):
+            self.check(name, 0)
+            self.assertEqual(self.summary(name)[0], 0, name)
+            self.check(name, 1)
+            self.assertEqual(self.summary(name)[0], 1, name)
+
     def test_no_line_where_no_tests_were_to_run(self):
         self.check("tidy", 0)
         self.assertFalse([line for line in self.summary("tidy")[1] if "KVM" in line])
