@@ -37,7 +37,7 @@ absl::Status Census::CheckFree(const DeviceConfig& device, uint32_t id) const {
 
 absl::Status Census::Take(const DeviceConfig& device, Id id) {
   if (id.has_value()) {
-    const absl::Status is_free = CheckFree(device, *id);
+    absl::Status is_free = CheckFree(device, *id);
     if (!is_free.ok()) return is_free;
     used_[device.region].insert(*id);
   }
@@ -76,16 +76,16 @@ absl::Status Census::CheckPlugged(const DeviceConfig& device) const {
 }
 
 absl::Status Census::Unplug(const DeviceConfig& device) {
-  const absl::Status there = CheckPlugged(device);
+  absl::Status there = CheckPlugged(device);
   if (there.ok()) Release(device);
   return there;
 }
 
 absl::Status Census::SetId(const DeviceConfig& device, Id id) {
-  const absl::Status there = CheckPlugged(device);
+  absl::Status there = CheckPlugged(device);
   if (!there.ok() || plugged_[&device] == id) return there;
   if (id.has_value()) {
-    const absl::Status is_free = CheckFree(device, *id);
+    absl::Status is_free = CheckFree(device, *id);
     if (!is_free.ok()) return is_free;
   }
   Release(device);
@@ -93,7 +93,7 @@ absl::Status Census::SetId(const DeviceConfig& device, Id id) {
 }
 
 absl::Status Census::Join(const DeviceConfig& device, uint32_t id) {
-  const absl::Status is_free = CheckFree(device, id);
+  absl::Status is_free = CheckFree(device, id);
   if (!is_free.ok()) return is_free;
   used_[device.region].insert(id);
   joined_[device.region].insert(id);
@@ -110,7 +110,7 @@ absl::Status Census::CheckJoined(const DeviceConfig& device,
 }
 
 absl::Status Census::Leave(const DeviceConfig& device, uint32_t id) {
-  const absl::Status joined = CheckJoined(device, id);
+  absl::Status joined = CheckJoined(device, id);
   if (!joined.ok()) return joined;
   used_[device.region].erase(id);
   joined_[device.region].erase(id);
@@ -118,7 +118,7 @@ absl::Status Census::Leave(const DeviceConfig& device, uint32_t id) {
 }
 
 absl::Status Census::Save(const DeviceConfig& device, const std::string& name) {
-  const absl::Status there = CheckPlugged(device);
+  absl::Status there = CheckPlugged(device);
   if (there.ok()) saved_[name] = plugged_[&device];
   return there;
 }
@@ -134,7 +134,7 @@ absl::Status Census::Restore(const DeviceConfig& device,
   const bool keeps =
       plugged != plugged_.end() && plugged->second == saved->second;
   if (saved->second.has_value() && !keeps) {
-    const absl::Status is_free = CheckFree(device, *saved->second);
+    absl::Status is_free = CheckFree(device, *saved->second);
     if (!is_free.ok()) return is_free;
   }
   Release(device);

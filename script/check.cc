@@ -187,7 +187,7 @@ absl::Status Checker::CheckOutcome(const Step& step) const {
     const uint32_t size = step.has_load()          ? step.load().size()
                           : step.read().has_size() ? step.read().size()
                                                    : 4;
-    const absl::Status wide = CheckValue("gives", size, step.gives());
+    absl::Status wide = CheckValue("gives", size, step.gives());
     if (!wide.ok()) return wide;
   }
   const auto owner = [&step](const std::string& name) -> absl::string_view {
@@ -205,19 +205,19 @@ absl::Status Checker::CheckOutcome(const Step& step) const {
     }
   }
   for (int i = 0; i < effects.messages_size(); ++i) {
-    const absl::Status check =
+    absl::Status check =
         CheckDevice(absl::StrFormat("effects.messages[%d].device", i),
                     owner(effects.messages(i).device()), false, true);
     if (!check.ok()) return check;
   }
   for (int i = 0; i < effects.lines_size(); ++i) {
-    const absl::Status check =
+    absl::Status check =
         CheckDevice(absl::StrFormat("effects.lines[%d].device", i),
                     owner(effects.lines(i).device()), false, true);
     if (!check.ok()) return check;
   }
   for (int i = 0; i < effects.pulses_size(); ++i) {
-    const absl::Status check =
+    absl::Status check =
         CheckDevice(absl::StrFormat("effects.pulses[%d].device", i),
                     owner(effects.pulses(i).device()), true, false);
     if (!check.ok()) return check;

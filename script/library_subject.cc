@@ -119,13 +119,15 @@ absl::StatusOr<Gives> LibrarySubject::Perform(Guest& guest, const Step& step) {
       return std::nullopt;
     case Step::kPeerJoins:
       if (auto done = outside_.Join(RegionOf(guest), step.peer_joins());
-          !done.ok())
+          !done.ok()) {
         return done;
+      }
       return std::nullopt;
     case Step::kPeerLeaves:
       if (auto done = outside_.Leave(RegionOf(guest), step.peer_leaves());
-          !done.ok())
+          !done.ok()) {
         return done;
+      }
       return std::nullopt;
     case Step::kVectorArrives:
       if (auto done = outside_.Arrive(RegionOf(guest), step.vector_arrives());

@@ -59,8 +59,7 @@ absl::Status OutsidePeers::Leave(Region& region, const PeerLeaves& leaves) {
 
 absl::Status OutsidePeers::Arrive(Region& region,
                                   const VectorArrives& arrives) {
-  const absl::Status check =
-      CheckMost("vector", arrives.vector(), kMaxVectors - 1);
+  absl::Status check = CheckMost("vector", arrives.vector(), kMaxVectors - 1);
   if (!check.ok()) return check;
   const absl::StatusOr<Vectors*> peer = Find(region, arrives.id());
   if (!peer.ok()) return peer.status();
