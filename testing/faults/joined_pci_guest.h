@@ -22,6 +22,8 @@ namespace ivshmem {
 // one offers, as a VMM plugs it in and out.
 class JoinedPciGuestTest : public LinkTest {
  protected:
+  ~JoinedPciGuestTest() override { Unplug(); }
+
   void Plug(int vectors) {
     PciDevice::Config config;
     config.vectors = vectors;

@@ -30,6 +30,9 @@ constexpr uint64_t kRegisters = 0x40000000;
 
 class QemuFlatFaults : public LinkTest {
  protected:
+  // The device goes after what it is attached to.
+  ~QemuFlatFaults() override { attachment_ = nullptr; }
+
   void Plug() {
     FlatDevice::Config config;
     config.registers_address = kRegisters;
