@@ -85,8 +85,7 @@ absl::Status Replay(const ReplayOptions& options) {
     scripts.push_back(*std::move(script));
   }
   for (size_t i = 0; i < scripts.size(); ++i) {
-    absl::Status replayed =
-        ReplayOne(options, options.files[i], scripts[i]);
+    absl::Status replayed = ReplayOne(options, options.files[i], scripts[i]);
     if (!replayed.ok()) return replayed;
   }
   return absl::OkStatus();
