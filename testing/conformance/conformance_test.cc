@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Random programs on the library's devices and on the model of them that was
-// written from the specification alone: each step comes to the same.
+// written from the specification, which shares no code with them: each step
+// comes to the same.
 
 #include <cstdint>
 #include <memory>

@@ -8,6 +8,7 @@
 #include <string>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -30,7 +31,6 @@ using script::Acceleration;
 using script::MakeLibrarySubject;
 using script::Step;
 using script::Subject;
-using testing::Combine;
 using testing::Values;
 
 const auto kEverySetting = Values(
@@ -61,11 +61,27 @@ bool CanTell(Acceleration acceleration, const config::World& world) {
   return false;
 }
 
+// All but QEMU's dialect on a host that swallows: there the guest can tell.
+std::vector<std::tuple<Setting, Acceleration>> SettingsAndHosts() {
+  std::vector<std::tuple<Setting, Acceleration>> all;
+  for (const Setting setting :
+       {Setting::kRevision1, Setting::kRevision1Plain, Setting::kRevision0Intx,
+        Setting::kRevision0Msix, Setting::kQemu, Setting::kAcrn,
+        Setting::kFlat}) {
+    for (const Acceleration acceleration :
+         {Acceleration::kAll, Acceleration::kLimited,
+          Acceleration::kSwallowing}) {
+      if (setting != Setting::kQemu ||
+          acceleration != Acceleration::kSwallowing) {
+        all.emplace_back(setting, acceleration);
+      }
+    }
+  }
+  return all;
+}
+
 TEST_P(Accelerated, IsAsTrapped) {
   const auto [setting, acceleration] = GetParam();
-  if (setting == Setting::kQemu && acceleration == Acceleration::kSwallowing) {
-    GTEST_SKIP() << "the guest can tell";
-  }
   Tally tally;
   const auto make = [acceleration = acceleration](
                         const config::World& world) -> absl::StatusOr<Pair> {
@@ -77,9 +93,7 @@ TEST_P(Accelerated, IsAsTrapped) {
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    AllSettings, Accelerated,
-    Combine(kEverySetting, Values(Acceleration::kAll, Acceleration::kLimited,
-                                  Acceleration::kSwallowing)),
+    AllSettings, Accelerated, testing::ValuesIn(SettingsAndHosts()),
     [](const auto& info) {
       return absl::StrCat(NameOf(std::get<0>(info.param)), "_",
                           script::AccelerationName(std::get<1>(info.param)));
