@@ -212,7 +212,7 @@ absl::Status CheckKnown(const state::DeviceState& from) {
     if (!status.ok()) return status;
   }
   for (int i = 0; i < from.pci().msix_size(); ++i) {
-    const absl::Status status =
+    absl::Status status =
         CheckKnown(absl::StrCat(".pci.msix[", i, "]"), from.pci().msix(i));
     if (!status.ok()) return status;
   }
