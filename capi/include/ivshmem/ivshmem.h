@@ -285,9 +285,10 @@ enum {
 };
 
 /* flags of ivshmem_pci_options and ivshmem_flat_options */
-#define IVSHMEM_DEVICE_HAS_ID 0x1u    /* `id` counts. */
-#define IVSHMEM_DEVICE_READ_ONLY 0x2u /* The guest may not write the memory. \
-                                       */
+#define IVSHMEM_DEVICE_HAS_ID 0x1u /* `id` counts. */
+#define IVSHMEM_DEVICE_READ_ONLY              \
+  0x2u /* The guest may not write the memory. \
+        */
 /* flags of ivshmem_pci_options */
 #define IVSHMEM_DEVICE_HAS_SUBSYSTEM_VENDOR_ID 0x100u
 #define IVSHMEM_DEVICE_HAS_SUBSYSTEM_ID 0x200u
