@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "tools/ivshmem/all_commands.h"
 #include "tools/ivshmem/command.h"
 
 namespace ivshmem::tool {
@@ -42,23 +43,9 @@ bool CalledAsQemusServer(const std::string& path) {
 }
 
 int Run(int argc, char** argv) {
-  CLI::App app(
-      "Serves and joins ivshmem: memory and doorbells shared by "
-      "virtual machines.",
-      "ivshmem");
-  app.require_subcommand(1);
-  app.footer(
-      "'ivshmem COMMAND --help' shows a command's options and examples.");
+  CLI::App app;
   Work work;
-  AddServer(app, work);
-  AddStatus(app, work);
-  AddPeers(app, work);
-  AddInfo(app, work);
-  AddRing(app, work);
-  AddWatch(app, work);
-  AddMem(app, work);
-  AddReplay(app, work);
-  AddRecord(app, work);
+  AddAll(app, work);
   std::vector<std::string> arguments(argv + 1, argv + argc);
   if (CalledAsQemusServer(argv[0])) {
     arguments.insert(arguments.begin(), {"server", "--like-qemu"});
