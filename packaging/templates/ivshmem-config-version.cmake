@@ -1,0 +1,17 @@
+# Before 1.0 the minor number is what programs depend on, then the major one.
+
+set(PACKAGE_VERSION "@VERSION@")
+string(REGEX MATCH "^(0\\.)?[0-9]+" _ivshmem_compatible "${PACKAGE_VERSION}")
+string(REGEX MATCH "^(0\\.)?[0-9]+" _ivshmem_wanted "${PACKAGE_FIND_VERSION}")
+set(PACKAGE_VERSION_COMPATIBLE FALSE)
+set(PACKAGE_VERSION_EXACT FALSE)
+if(PACKAGE_FIND_VERSION VERSION_EQUAL PACKAGE_VERSION)
+  set(PACKAGE_VERSION_EXACT TRUE)
+endif()
+if(PACKAGE_FIND_VERSION VERSION_LESS_EQUAL PACKAGE_VERSION
+    AND (_ivshmem_wanted STREQUAL _ivshmem_compatible OR _ivshmem_wanted STREQUAL "0"))
+  set(PACKAGE_VERSION_COMPATIBLE TRUE)
+endif()
+if(NOT CMAKE_SIZEOF_VOID_P STREQUAL "" AND NOT CMAKE_SIZEOF_VOID_P EQUAL 8)
+  set(PACKAGE_VERSION_UNSUITABLE TRUE)
+endif()
