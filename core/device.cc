@@ -15,6 +15,15 @@ namespace {
 
 absl::Status Check(const Device::Config& config,
                    const Device::Dependencies& dependencies) {
+  if (absl::Status status = CheckLimits(config.limits); !status.ok()) {
+    return status;
+  }
+  if (config.limits.interrupts.limited() && dependencies.alarm == nullptr) {
+    return absl::InvalidArgumentError(
+        "limits.interrupts: expected no limit where nothing wakes the device "
+        "(an alarm, a host's timers), as what is deferred would stay so; got "
+        "one");
+  }
   const auto expect_vectors = [&config](int least, int most) {
     if (config.vectors >= least && config.vectors <= most) {
       return absl::OkStatus();
@@ -75,7 +84,16 @@ Device::Device(const Config& config, const Dependencies& dependencies,
       dependencies_(dependencies),
       state_(registers),
       id_(config.id.has_value() ? *config.id : -1),
-      peers_(in_flight_, dependencies.peers) {}
+      clock_(dependencies.clock != nullptr ? *dependencies.clock
+                                           : steady_clock_),
+      may_ring_(config.limits.may_ring),
+      peers_(in_flight_, dependencies.peers) {
+  if (config.limits.rings.limited()) ring_bucket_.emplace(config.limits.rings);
+  if (config.limits.interrupts.limited() && config.vectors != 0) {
+    deferred_.emplace(config.limits.interrupts, config.vectors, clock_,
+                      *dependencies.alarm);
+  }
+}
 
 Device::~Device() = default;
 
@@ -144,11 +162,21 @@ void Device::Write(uint64_t offset, int size, uint64_t value) noexcept {
   SettleLevel(before, result.state);
 }
 
+RingResult Device::TryRing(const InFlight::Call& call,
+                           Doorbell doorbell) noexcept {
+  if (config_.interrupts == InterruptMode::kNone ||
+      id_.load(std::memory_order_acquire) < 0) {
+    return RingResult::kNotConfigured;
+  }
+  if (!MayRing(doorbell)) return RingResult::kNotAllowed;
+  if (ring_bucket_.has_value() && !ring_bucket_->Take(clock_.Now())) {
+    return RingResult::kOverRate;
+  }
+  return peers_.Ring(call, doorbell);
+}
+
 void Device::Ring(const InFlight::Call& call, Doorbell doorbell) noexcept {
-  const bool configured = config_.interrupts != InterruptMode::kNone &&
-                          id_.load(std::memory_order_acquire) >= 0;
-  const RingResult result =
-      configured ? peers_.Ring(call, doorbell) : RingResult::kNotConfigured;
+  const RingResult result = TryRing(call, doorbell);
   if (call.abandoned()) return;
   rings_.Add(result);
   Emit(
@@ -157,7 +185,31 @@ void Device::Ring(const InFlight::Call& call, Doorbell doorbell) noexcept {
 
 InterruptResult Device::OnPeerInterrupt(Vector vector) noexcept {
   const InFlight::Call call(in_flight_);
-  const InterruptResult result = Deliver(vector);
+  if (deferred_.has_value()) {
+    // An interrupt that is a level has one vector, whatever the peer says.
+    const Vector kept = config_.interrupts == InterruptMode::kIntx ? 0 : vector;
+    if (kept < config_.vectors && !deferred_->Admit(kept)) {
+      return Report(call, vector, InterruptResult::kDeferred);
+    }
+  }
+  return Report(call, vector, Deliver(vector));
+}
+
+void Device::DeliverDeferred() noexcept {
+  if (!deferred_.has_value()) return;
+  const InFlight::Call call(in_flight_);
+  // Peers may ring faster than this goes round.
+  for (int i = 0; i < config_.vectors; ++i) {
+    const std::optional<Vector> vector = deferred_->Next();
+    if (!vector.has_value()) return;
+    Report(call, *vector, Deliver(*vector));
+    if (call.abandoned()) return;
+  }
+  deferred_->Later();
+}
+
+InterruptResult Device::Report(const InFlight::Call& call, Vector vector,
+                               InterruptResult result) noexcept {
   if (call.abandoned()) return result;
   interrupts_.Add(result);
   Emit({.kind = DeviceEvent::Kind::kInterrupt,
@@ -201,6 +253,14 @@ DeviceState Device::Save() {
     const auto vector = static_cast<Vector>(v);
     const std::shared_ptr<Notifier> notifier = peers_.Find({*own, vector});
     if (notifier != nullptr && notifier->TakeSignals()) OnPeerInterrupt(vector);
+  }
+  if (deferred_.has_value()) {
+    const InFlight::Call call(in_flight_);
+    for (int i = 0; i < config_.vectors; ++i) {
+      const std::optional<Vector> vector = deferred_->TakeAny();
+      if (!vector.has_value()) break;
+      Report(call, *vector, Deliver(*vector));
+    }
   }
   return {.dialect = std::string(config_.dialect.name),
           .interrupts = config_.interrupts,

@@ -10,15 +10,19 @@
 #include <optional>
 
 #include "absl/status/statusor.h"
+#include "core/clock.h"
 #include "core/counters.h"
+#include "core/deferred_interrupts.h"
 #include "core/device_state.h"
 #include "core/dialect.h"
 #include "core/doorbell.h"
 #include "core/events.h"
 #include "core/in_flight.h"
 #include "core/interrupt_sink.h"
+#include "core/limits.h"
 #include "core/peer_table.h"
 #include "core/registers.h"
+#include "core/token_bucket.h"
 
 namespace ivshmem {
 
@@ -41,6 +45,7 @@ class Device {
     int vectors = 0;
     // The device's own id; absent while nobody has given it one.
     std::optional<PeerId> id;
+    Limits limits;
   };
 
   // Each may be null and outlives the device.
@@ -49,6 +54,11 @@ class Device {
     LevelListener* level = nullptr;       // Required by kIntx.
     PeerTable::Listener* peers = nullptr;
     DeviceEvents* events = nullptr;
+    // For limits. Absent: the machine's.
+    Clock* clock = nullptr;
+    // Required by `limits.interrupts`. When it goes off, DeliverDeferred() is
+    // called.
+    Alarm* alarm = nullptr;
   };
 
   // Errors: InvalidArgument that names the field, what was expected and what
@@ -74,6 +84,15 @@ class Device {
   // is kHeld while the guest's mask keeps the line down.
   InterruptResult OnPeerInterrupt(Vector vector) noexcept;
 
+  // The alarm went off: delivers what may be delivered by now of what came
+  // faster than `limits.interrupts`. Calls out as OnPeerInterrupt().
+  void DeliverDeferred() noexcept;
+
+  // Whether `limits.may_ring` lets the guest ring `doorbell`.
+  bool MayRing(Doorbell doorbell) const noexcept {
+    return !may_ring_.has_value() || may_ring_->Allows(doorbell);
+  }
+
   // Whom the guest can ring. Its own id is a peer as any other.
   PeerTable& peers() { return peers_; }
 
@@ -87,7 +106,8 @@ class Device {
   // What the guest can see of it now, all registers of one moment. Before that,
   // signals that the notifiers of its own vectors hold become interrupts, as
   // if whoever reads them had been faster: what peers signalled before the call
-  // is in the state, or was delivered when this returns. May call out, as
+  // is in the state, or was delivered when this returns, also what
+  // `limits.interrupts` would still defer. May call out, as
   // OnPeerInterrupt(); what is called may not destroy the device.
   DeviceState Save();
 
@@ -108,6 +128,10 @@ class Device {
 
   uint32_t Position() const noexcept;
   InterruptResult Deliver(Vector vector) noexcept;
+  // Counts and tells what became of an interrupt.
+  InterruptResult Report(const InFlight::Call& call, Vector vector,
+                         InterruptResult result) noexcept;
+  RingResult TryRing(const InFlight::Call& call, Doorbell doorbell) noexcept;
   void Ring(const InFlight::Call& call, Doorbell doorbell) noexcept;
   // Tells the bus when the level changed. The last thing that a call does.
   void SettleLevel(RegisterState before, RegisterState after) noexcept;
@@ -125,6 +149,12 @@ class Device {
   std::atomic<int32_t> id_;  // -1: none.
   Counters<RingResult> rings_;
   Counters<InterruptResult> interrupts_;
+  SteadyClock steady_clock_;
+  Clock& clock_;
+  // Each absent without its limit.
+  const std::optional<RingAllowList> may_ring_;
+  std::optional<TokenBucket> ring_bucket_;
+  std::optional<DeferredInterrupts> deferred_;
   PeerTable peers_;
   // Last, so that what is under way ends before anything else goes.
   InFlight in_flight_;

@@ -17,6 +17,8 @@ const char* InterruptResultName(InterruptResult result) {
       return "no such vector";
     case InterruptResult::kNotConfigured:
       return "not configured for interrupts";
+    case InterruptResult::kDeferred:
+      return "deferred: over the rate";
     case InterruptResult::kCount:
       break;
   }

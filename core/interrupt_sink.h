@@ -18,6 +18,9 @@ enum class InterruptResult : uint8_t {
   kDisabled,       // Lost: the guest has not enabled interrupts on the bus.
   kNoSuchVector,   // Lost: the device has fewer vectors.
   kNotConfigured,  // Lost: the device is not configured for interrupts.
+  // Limits::interrupts: it comes later, with others of its vector, and has
+  // another result then.
+  kDeferred,
   kCount,
 };
 

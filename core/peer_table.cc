@@ -25,6 +25,10 @@ const char* RingResultName(RingResult result) {
       return "no such vector";
     case RingResult::kNotConfigured:
       return "not configured for interrupts";
+    case RingResult::kNotAllowed:
+      return "not allowed";
+    case RingResult::kOverRate:
+      return "over the rate";
     case RingResult::kCount:
       break;
   }

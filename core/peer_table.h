@@ -31,6 +31,8 @@ enum class RingResult : uint8_t {
   kNoSuchVector,
   // The device that rings is not configured for interrupts or has no id yet.
   kNotConfigured,
+  kNotAllowed,  // Lost: Limits::may_ring.
+  kOverRate,    // Lost: Limits::rings.
   kCount,
 };
 
