@@ -12,6 +12,15 @@
 
 namespace ivshmem {
 
+std::vector<PeerTable::Connection> DoorbellBindings::Connections() const {
+  std::vector<PeerTable::Connection> connections =
+      device_.peers().Connections();
+  std::erase_if(connections, [this](const PeerTable::Connection& connection) {
+    return !device_.MayRing(connection.doorbell);
+  });
+  return connections;
+}
+
 bool DoorbellBindings::Wanted(
     std::optional<uint64_t> address,
     const std::vector<PeerTable::Connection>& connections) const {
@@ -45,8 +54,7 @@ bool DoorbellBindings::TakeDown(std::optional<uint64_t> address, int most) {
       device_.id().has_value() && departures == checked_departures_) {
     return true;
   }
-  const std::vector<PeerTable::Connection> connections =
-      device_.peers().Connections();
+  const std::vector<PeerTable::Connection> connections = Connections();
   const bool none = !Wanted(address, connections) || bound_at_ != address;
   if (none && AllOrNone()) {
     Clear();
@@ -78,8 +86,7 @@ bool DoorbellBindings::TakeDown(std::optional<uint64_t> address, int most) {
 bool DoorbellBindings::Add(std::optional<uint64_t> address,
                            absl::FunctionRef<bool()> stale) {
   crowded_ = false;
-  const std::vector<PeerTable::Connection> connections =
-      device_.peers().Connections();
+  const std::vector<PeerTable::Connection> connections = Connections();
   if (!Wanted(address, connections)) return true;
   // The register has moved since TakeDown().
   if (!bindings_.empty() && bound_at_ != address) return false;

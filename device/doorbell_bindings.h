@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
@@ -25,6 +26,10 @@ namespace ivshmem {
 // doorbells are bound or none: one that cannot be bound would be lost. (A guest
 // that rings while they are bound one after the other can lose a ring there:
 // the hypervisor takes them one at a time.)
+//
+// A doorbell that the device may not ring (Limits::may_ring) is never bound. As
+// one of an absent peer it is trapped and counted; where misses are swallowed,
+// it is swallowed while others are bound.
 //
 // Threading: none of its own; one call at a time.
 class DoorbellBindings {
@@ -70,6 +75,9 @@ class DoorbellBindings {
 
   absl::Status Bind(uint64_t address, Doorbell doorbell,
                     std::shared_ptr<Notifier> notifier);
+
+  // The connections that the guest may ring.
+  std::vector<PeerTable::Connection> Connections() const;
 
   // Whether anything may be bound.
   bool Wanted(std::optional<uint64_t> address,

@@ -68,13 +68,23 @@ absl::StatusOr<std::unique_ptr<FlatDevice>> FlatDevice::Make(
     if (!status.ok()) return status;
   }
   auto flat = absl::WrapUnique(new FlatDevice(config, memory));
+  const Limits& limits = config.block.limits;
+  const AllowedShortcuts shortcuts =
+      Allowed(limits, host.doorbells, /*router=*/nullptr, host.events);
   DeviceEvents* events = host.events;
   TrappedRings* trapped_rings = nullptr;
-  if (host.doorbells != nullptr) {
+  if (shortcuts.doorbells != nullptr) {
     events = trapped_rings = &flat->trapped_rings_.emplace(host.events);
   }
-  const mmio::FlatBlock::Dependencies dependencies = {
-      .irq = host.irq, .peers = flat.get(), .events = events};
+  DeferralAlarm* const alarm =
+      host.timers != nullptr && limits.interrupts.limited()
+          ? &flat->deferral_alarm_
+          : nullptr;
+  const mmio::FlatBlock::Dependencies dependencies = {.irq = host.irq,
+                                                      .peers = flat.get(),
+                                                      .events = events,
+                                                      .clock = host.clock,
+                                                      .alarm = alarm};
   absl::StatusOr<std::unique_ptr<mmio::FlatBlock>> block =
       state == nullptr
           ? mmio::FlatBlock::Create(config.block, memory, dependencies)
@@ -82,6 +92,11 @@ absl::StatusOr<std::unique_ptr<FlatDevice>> FlatDevice::Make(
                                      state->device);
   if (!block.ok()) return block.status();
   flat->block_ = *std::move(block);
+  if (alarm != nullptr) {
+    const absl::Status started =
+        flat->deferral_alarm_.Start(flat->device(), *host.timers);
+    if (!started.ok()) return started;
+  }
 
   const uint64_t registers_size = flat->block_->registers_size();
   for (const absl::Status& status :
@@ -113,7 +128,7 @@ absl::StatusOr<std::unique_ptr<FlatDevice>> FlatDevice::Make(
       Shortcuts::Config{
           .doorbell_address =
               [doorbell] { return std::optional<uint64_t>(doorbell); },
-          .doorbells = host.doorbells,
+          .doorbells = shortcuts.doorbells,
           .trapped_rings = trapped_rings,
           .executor = host.executor,
           .events = host.events});
@@ -124,6 +139,8 @@ FlatDevice::FlatDevice(const Config& config, const SharedMemory& memory)
     : memory_state_{.size = memory.size, .access = config.block.access},
       registers_address_(config.registers_address),
       memory_address_(config.memory_address) {}
+
+FlatDevice::~FlatDevice() { deferral_alarm_.Stop(); }
 
 FlatDeviceState FlatDevice::Save() {
   return {.device = device().Save(),

@@ -14,10 +14,14 @@
 #include "backends/memory_mapper.h"
 #include "backends/mmio_space.h"
 #include "backends/registration.h"
+#include "backends/timers.h"
 #include "bus/interrupt_lines.h"
 #include "bus/mmio/flat_block.h"
+#include "core/clock.h"
 #include "core/device.h"
+#include "core/limits.h"
 #include "core/shared_memory.h"
+#include "device/deferral_alarm.h"
 #include "device/flat_device_state.h"
 #include "device/shortcuts.h"
 #include "device/trapped_rings.h"
@@ -33,6 +37,8 @@ class FlatDevice : private PeerTable::Listener {
   struct Config {
     uint64_t registers_address = 0;  // Of 16 bytes, 4-byte aligned.
     uint64_t memory_address = 0;
+    // Of `block.limits`, `rings` and `may_ring` keep doorbells from being bound
+    // as with a PciDevice.
     mmio::FlatBlock::Config block;
   };
 
@@ -46,6 +52,8 @@ class FlatDevice : private PeerTable::Listener {
     DoorbellAccelerator* doorbells = nullptr;
     Executor* executor = nullptr;
     DeviceEvents* events = nullptr;
+    Timers* timers = nullptr;  // Required by `block.limits.interrupts`.
+    Clock* clock = nullptr;    // For limits. Absent: the machine's.
   };
 
   // `memory` outlives the device. Errors: InvalidArgument that names the field,
@@ -62,6 +70,7 @@ class FlatDevice : private PeerTable::Listener {
   static absl::StatusOr<std::unique_ptr<FlatDevice>> Restore(
       const Config& config, const SharedMemory& memory, const Host& host,
       const FlatDeviceState& state);
+  ~FlatDevice() override;
 
   // For Restore(). The device goes on. All that is said of threads and of
   // interrupts at PciDevice::Save() holds here, too; as a pulse cannot wait,
@@ -91,6 +100,7 @@ class FlatDevice : private PeerTable::Listener {
   const uint64_t memory_address_;
 
   std::optional<TrappedRings> trapped_rings_;
+  DeferralAlarm deferral_alarm_;
   std::unique_ptr<mmio::FlatBlock> block_;
   RegistrationPtr registers_;
   RegistrationPtr memory_;

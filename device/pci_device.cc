@@ -99,25 +99,39 @@ absl::StatusOr<std::unique_ptr<PciDevice>> PciDevice::Make(
   }
 
   auto pci = absl::WrapUnique(new PciDevice(memory, config.access));
+  const AllowedShortcuts shortcuts =
+      Allowed(config.limits, host.doorbells, host.router, host.events);
   DeviceEvents* events = host.events;
   TrappedRings* trapped_rings = nullptr;
-  if (host.doorbells != nullptr) {
+  if (shortcuts.doorbells != nullptr) {
     events = trapped_rings = &pci->trapped_rings_.emplace(host.events);
   }
+  DeferralAlarm* const alarm =
+      host.timers != nullptr && config.limits.interrupts.limited()
+          ? &pci->deferral_alarm_
+          : nullptr;
   const Device::Config device_config = {.dialect = config.dialect,
                                         .interrupts = config.interrupts,
                                         .vectors = vectors,
-                                        .id = config.id};
+                                        .id = config.id,
+                                        .limits = config.limits};
   const Device::Dependencies device_dependencies = {.interrupts = pci.get(),
                                                     .level = pci.get(),
                                                     .peers = pci.get(),
-                                                    .events = events};
+                                                    .events = events,
+                                                    .clock = host.clock,
+                                                    .alarm = alarm};
   absl::StatusOr<std::unique_ptr<Device>> device =
       state == nullptr
           ? Device::Create(device_config, device_dependencies)
           : Device::Restore(device_config, device_dependencies, state->device);
   if (!device.ok()) return device.status();
   pci->device_ = *std::move(device);
+  if (alarm != nullptr) {
+    const absl::Status started =
+        pci->deferral_alarm_.Start(*pci->device_, *host.timers);
+    if (!started.ok()) return started;
+  }
   pci->registers_.emplace(*pci->device_);
 
   pci::Function::Dependencies dependencies = {.msi = host.msi,
@@ -157,8 +171,8 @@ absl::StatusOr<std::unique_ptr<PciDevice>> PciDevice::Make(
             if (!bar.has_value()) return std::nullopt;
             return *bar + kDoorbellOffset;
           },
-          .doorbells = host.doorbells,
-          .router = host.router,
+          .doorbells = shortcuts.doorbells,
+          .router = shortcuts.router,
           .msix = pci->function_->msix(),
           .trapped_rings = trapped_rings,
           .executor = host.executor,
@@ -172,6 +186,7 @@ PciDevice::PciDevice(const SharedMemory& memory, MemoryAccess access)
 PciDevice::~PciDevice() {
   shortcuts_.reset();
   placement_.reset();
+  deferral_alarm_.Stop();
   // Waits for interrupts that are on their way through the function.
   device_.reset();
 }

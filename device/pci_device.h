@@ -17,16 +17,20 @@
 #include "backends/irq_router.h"
 #include "backends/memory_mapper.h"
 #include "backends/mmio_space.h"
+#include "backends/timers.h"
 #include "bus/interrupt_lines.h"
 #include "bus/memory_block.h"
 #include "bus/mmio_handler.h"
 #include "bus/pci/function.h"
 #include "bus/pci/msi.h"
 #include "bus/register_block.h"
+#include "core/clock.h"
 #include "core/device.h"
+#include "core/limits.h"
 #include "core/settle.h"
 #include "core/shared_memory.h"
 #include "device/bar_placement.h"
+#include "device/deferral_alarm.h"
 #include "device/pci_device_state.h"
 #include "device/shortcuts.h"
 #include "device/trapped_rings.h"
@@ -76,6 +80,11 @@ class PciDevice : private InterruptSink,
     // been there. Decode is still off.
     std::array<std::optional<uint64_t>, 3> bar_addresses;
     MemoryAccess access = MemoryAccess::kReadWrite;
+    // What a limit counts, no hypervisor does past it: with `limits.rings` no
+    // doorbell is bound (Host::doorbells), with `limits.interrupts` no vector
+    // routed (Host::router), and doorbells that `limits.may_ring` does not name
+    // are not bound. An event warns of the first two.
+    Limits limits;
   };
 
   // What the hypervisor offers. Each may be null, for a host that lacks it, and
@@ -89,6 +98,8 @@ class PciDevice : private InterruptSink,
     IrqRouter* router = nullptr;
     Executor* executor = nullptr;
     DeviceEvents* events = nullptr;
+    Timers* timers = nullptr;  // Required by `limits.interrupts`.
+    Clock* clock = nullptr;    // For limits. Absent: the machine's.
   };
 
   // `memory` outlives the device; its size is a power of two of at least 16
@@ -201,6 +212,7 @@ class PciDevice : private InterruptSink,
   const MemoryAccess access_;
   ConfigHandler config_{*this};
   std::optional<TrappedRings> trapped_rings_;
+  DeferralAlarm deferral_alarm_;
   std::unique_ptr<Device> device_;
   std::optional<RegisterBlock> registers_;
   MemoryBlock memory_;

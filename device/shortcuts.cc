@@ -6,12 +6,33 @@
 #include <limits>
 #include <utility>
 
+#include "absl/strings/string_view.h"
+
 namespace ivshmem {
 namespace {
 
 constexpr int kAll = std::numeric_limits<int>::max();
 
+void Warn(DeviceEvents* events, absl::string_view text) noexcept {
+  if (events == nullptr) return;
+  events->OnEvent({.kind = DeviceEvent::Kind::kWarning, .text = text});
+}
+
 }  // namespace
+
+AllowedShortcuts Allowed(const Limits& limits, DoorbellAccelerator* doorbells,
+                         IrqRouter* router, DeviceEvents* events) noexcept {
+  AllowedShortcuts allowed = {.doorbells = doorbells, .router = router};
+  if (limits.rings.limited() && doorbells != nullptr) {
+    allowed.doorbells = nullptr;
+    Warn(events, "rings are limited: all doorbells are trapped");
+  }
+  if (limits.interrupts.limited() && router != nullptr) {
+    allowed.router = nullptr;
+    Warn(events, "interrupts are limited: no vector is routed");
+  }
+  return allowed;
+}
 
 Shortcuts::Shortcuts(Device& device, Config config)
     : config_(std::move(config)),

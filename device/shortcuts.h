@@ -11,6 +11,8 @@
 
 #include "absl/functional/any_invocable.h"
 #include "backends/executor.h"
+#include "core/events.h"
+#include "core/limits.h"
 #include "core/revocable.h"
 #include "core/settle.h"
 #include "device/doorbell_bindings.h"
@@ -18,6 +20,17 @@
 #include "device/trapped_rings.h"
 
 namespace ivshmem {
+
+// Of what a hypervisor offers to do past a device, what limits leave: nothing
+// that it would do uncounted.
+struct AllowedShortcuts {
+  DoorbellAccelerator* doorbells = nullptr;
+  IrqRouter* router = nullptr;
+};
+
+// Each but `limits` may be null. `events` is warned of what is left out.
+AllowedShortcuts Allowed(const Limits& limits, DoorbellAccelerator* doorbells,
+                         IrqRouter* router, DeviceEvents* events) noexcept;
 
 // Keeps a device's short cuts through the hypervisor (bound doorbells, routed
 // interrupts) as its state wants them.

@@ -20,6 +20,7 @@
 #include "backends/executor.h"
 #include "backends/linux/unique_fd.h"
 #include "backends/registration.h"
+#include "backends/timers.h"
 
 namespace ivshmem {
 
@@ -32,7 +33,7 @@ namespace ivshmem {
 // Handlers run inside Dispatch(), never under a lock, and may do everything,
 // except to call Dispatch() or destroy the loop. All that the loop gave out is
 // destroyed before it.
-class EventLoop : public Executor {
+class EventLoop : public Executor, public Timers {
  public:
   // A descriptor being watched, until the object is destroyed. When the
   // destructor returns, the handler does not run, unless it is the handler that
@@ -45,13 +46,7 @@ class EventLoop : public Executor {
     virtual void SetEvents(uint32_t events) = 0;
   };
 
-  // A clock that runs out once for each time it was set. As Watch for the rest.
-  class Timer : public Registration {
-   public:
-    // Runs out after `delay` from now, instead of what was set before.
-    virtual void Set(absl::Duration delay) = 0;
-    virtual void Clear() = 0;
-  };
+  using Timer = ivshmem::Timer;
 
   // Told the descriptor's state: what it waits for of EPOLLIN and EPOLLOUT, and
   // EPOLLHUP and EPOLLERR. Told again at the next Dispatch() while that lasts
@@ -79,7 +74,7 @@ class EventLoop : public Executor {
 
   // Errors: what the kernel says, as running out of descriptors.
   absl::StatusOr<std::unique_ptr<Timer>> NewTimer(
-      absl::AnyInvocable<void()> run_out);
+      absl::AnyInvocable<void()> run_out) override;
 
   // Executor: `work` runs in a Dispatch() to come. Work that has not run when
   // the loop is destroyed is dropped.

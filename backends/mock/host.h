@@ -15,12 +15,13 @@
 #include "backends/mock/log.h"
 #include "backends/mock/recorders.h"
 #include "backends/mock/router.h"
+#include "backends/mock/timers.h"
 
 namespace ivshmem::mock {
 
 // A whole host in memory, for tests of devices and of the VMMs that embed them:
-// the guest's addresses, a doorbell accelerator, interrupt routes, sinks that
-// record, and faults on demand. Each part may be used without the others.
+// the guest's addresses, a doorbell accelerator, interrupt routes, time, sinks
+// that record, and faults on demand. Each part may be used without the others.
 //
 //   mock::Host host;
 //   auto claim = host.space().Claim(0x1000, 0x100, device);
@@ -58,6 +59,7 @@ class Host {
   Accelerator& accelerator() { return accelerator_; }
   Router& router() { return router_; }
   Executor& executor() { return executor_; }
+  Timers& timers() { return timers_; }  // Also the clock.
   MsiRecorder& msi() { return msi_; }
   // Line 0. A host of several devices makes further recorders with log().
   LineRecorder& line() { return line_; }
@@ -74,6 +76,7 @@ class Host {
   Router router_;
   AddressSpace space_;
   Executor executor_;
+  Timers timers_;
 };
 
 }  // namespace ivshmem::mock

@@ -33,6 +33,7 @@ absl::StatusOr<std::unique_ptr<FlatBlock>> FlatBlock::Make(
       .interrupts = InterruptMode::kNone,
       .vectors = 0,
       .id = config.id,
+      .limits = config.limits,
   };
   if (dependencies.irq != nullptr) {
     device_config.interrupts = InterruptMode::kLine;
@@ -43,7 +44,9 @@ absl::StatusOr<std::unique_ptr<FlatBlock>> FlatBlock::Make(
   const Device::Dependencies device_dependencies = {
       .interrupts = irq.get(),
       .peers = dependencies.peers,
-      .events = dependencies.events};
+      .events = dependencies.events,
+      .clock = dependencies.clock,
+      .alarm = dependencies.alarm};
   absl::StatusOr<std::unique_ptr<Device>> device =
       state == nullptr
           ? Device::Create(device_config, device_dependencies)

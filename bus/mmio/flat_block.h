@@ -12,8 +12,10 @@
 #include "bus/memory_block.h"
 #include "bus/mmio_handler.h"
 #include "bus/register_block.h"
+#include "core/clock.h"
 #include "core/device.h"
 #include "core/device_state.h"
+#include "core/limits.h"
 #include "core/shared_memory.h"
 
 namespace ivshmem::mmio {
@@ -31,6 +33,7 @@ class FlatBlock {
     int vectors = 0;
     std::optional<PeerId> id;
     MemoryAccess access = MemoryAccess::kReadWrite;
+    Limits limits;
   };
 
   // Each may be null and outlives the block.
@@ -41,6 +44,9 @@ class FlatBlock {
     PulseSink* irq = nullptr;
     PeerTable::Listener* peers = nullptr;
     DeviceEvents* events = nullptr;
+    // As Device::Dependencies.
+    Clock* clock = nullptr;
+    Alarm* alarm = nullptr;
   };
 
   // Errors: InvalidArgument that names the field, what was expected and what
