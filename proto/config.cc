@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "core/limits.h"
 #include "proto/config.pb.h"
 #include "proto/text.h"
 
@@ -26,6 +27,11 @@ absl::Status Invalid(absl::string_view field, absl::string_view expected,
 absl::Status CheckMost(absl::string_view field, uint64_t value, uint64_t most) {
   if (value <= most) return absl::OkStatus();
   return Invalid(field, absl::StrCat("0..", most), absl::StrCat(value));
+}
+
+// An error of a device whose place in the world is `at`.
+absl::Status InDevice(absl::string_view at, const absl::Status& error) {
+  return absl::Status(error.code(), absl::StrCat(at, ".", error.message()));
 }
 
 // A name that is new among `names`, which it joins.
@@ -160,6 +166,59 @@ absl::StatusOr<uint64_t> RegionSize(absl::string_view at,
       absl::StrFormat("'%s'", device.region()));
 }
 
+absl::StatusOr<RateLimit> ReadRate(absl::string_view at,
+                                   const config::Rate& rate) {
+  if (rate.per_second() == 0) {
+    return Invalid(absl::StrCat(at, ".per_second"),
+                   absl::StrCat("1..", RateLimit::kMost), "0");
+  }
+  RateLimit limit = {.per_second = rate.per_second()};
+  if (rate.has_burst()) limit.burst = rate.burst();
+  return limit;
+}
+
+absl::StatusOr<std::vector<AllowedRings>> ReadAllowList(
+    absl::string_view at, const config::AllowList& list) {
+  std::vector<AllowedRings> allowed;
+  for (int i = 0; i < list.doorbells_size(); ++i) {
+    const config::AllowedRings& from = list.doorbells(i);
+    const std::string place = absl::StrFormat("%s.doorbells[%d]", at, i);
+    for (const absl::Status& check :
+         {CheckMost(absl::StrCat(place, ".peer"), from.peer(), kMaxPeers - 1),
+          CheckMost(absl::StrCat(place, ".vector"), from.vector(),
+                    kMaxVectors - 1)}) {
+      if (!check.ok()) return check;
+    }
+    AllowedRings& to = allowed.emplace_back();
+    if (from.has_peer()) to.peer = static_cast<PeerId>(from.peer());
+    if (from.has_vector()) to.vector = static_cast<Vector>(from.vector());
+  }
+  return allowed;
+}
+
+absl::StatusOr<Limits> ReadLimits(absl::string_view at,
+                                  const config::Limits& from) {
+  Limits limits;
+  if (from.has_rings()) {
+    auto rate = ReadRate("limits.rings", from.rings());
+    if (!rate.ok()) return InDevice(at, rate.status());
+    limits.rings = *rate;
+  }
+  if (from.has_interrupts()) {
+    auto rate = ReadRate("limits.interrupts", from.interrupts());
+    if (!rate.ok()) return InDevice(at, rate.status());
+    limits.interrupts = *rate;
+  }
+  if (from.has_may_ring()) {
+    auto allowed = ReadAllowList("limits.may_ring", from.may_ring());
+    if (!allowed.ok()) return InDevice(at, allowed.status());
+    limits.may_ring = *std::move(allowed);
+  }
+  const absl::Status check = CheckLimits(limits);
+  if (!check.ok()) return InDevice(at, check);
+  return limits;
+}
+
 absl::StatusOr<DeviceConfig> ReadDevice(
     absl::string_view at, const config::Device& device,
     const std::vector<RegionConfig>& regions) {
@@ -173,6 +232,8 @@ absl::StatusOr<DeviceConfig> ReadDevice(
   config.region = device.region();
   config.size = *size;
   if (device.has_id()) config.id = static_cast<PeerId>(device.id());
+  const absl::StatusOr<Limits> limits = ReadLimits(at, device.limits());
+  if (!limits.ok()) return limits.status();
   const MemoryAccess access =
       device.read_only() ? MemoryAccess::kReadOnly : MemoryAccess::kReadWrite;
   if (device.has_pci()) {
@@ -180,12 +241,14 @@ absl::StatusOr<DeviceConfig> ReadDevice(
         ReadPci(absl::StrCat(at, ".pci"), device.pci());
     if (!pci.ok()) return pci.status();
     pci->device.access = access;
+    pci->device.limits = *limits;
     config.bus = *std::move(pci);
   } else if (device.has_flat()) {
     absl::StatusOr<FlatDeviceConfig> flat =
         ReadFlat(absl::StrCat(at, ".flat"), device.flat());
     if (!flat.ok()) return flat.status();
     flat->device.block.access = access;
+    flat->device.block.limits = *limits;
     config.bus = *std::move(flat);
   } else {
     return Invalid(absl::StrCat(at, ".bus"), "pci or flat", "neither");

@@ -4,8 +4,11 @@
 #include "proto/config.h"
 
 #include <string>
+#include <utility>
 #include <variant>
+#include <vector>
 
+#include "core/limits.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -89,6 +92,74 @@ TEST(ConfigTest, ReadsAWorldWithBothBuses) {
   EXPECT_EQ(flat.device.memory_address, 0x60000000u);
   EXPECT_EQ(flat.device.block.vectors, 5);
   EXPECT_EQ(flat.device.block.access, MemoryAccess::kReadOnly);
+}
+
+// Limits are a device's on either bus. What is not given is no limit; an empty
+// list is one on which nobody is.
+TEST(ConfigTest, Limits) {
+  const WorldConfig world = Parsed(R"pb(
+    devices {
+      name: "a"
+      region: "shared"
+      pci { slot: 1 }
+      limits {
+        rings { per_second: 1000 burst: 50 }
+        interrupts { per_second: 7 }
+        may_ring {
+          doorbells { peer: 65535 }
+          doorbells { peer: 0 vector: 2047 }
+          doorbells { vector: 0 }
+        }
+      }
+    }
+    devices {
+      name: "b"
+      region: "shared"
+      flat {}
+      limits { may_ring {} }
+    }
+    devices {
+      name: "c"
+      region: "shared"
+      flat {}
+    })pb");
+  ASSERT_EQ(world.devices.size(), 3u);
+  const Limits expected = {
+      .rings = {.per_second = 1000, .burst = 50},
+      .interrupts = {.per_second = 7, .burst = 1},
+      .may_ring = {
+          {{.peer = 65535}, {.peer = 0, .vector = 2047}, {.vector = 0}}}};
+  EXPECT_EQ(std::get<PciDeviceConfig>(world.devices[0].bus).device.limits,
+            expected);
+  EXPECT_EQ(
+      std::get<FlatDeviceConfig>(world.devices[1].bus).device.block.limits,
+      Limits{.may_ring = std::vector<AllowedRings>()});
+  EXPECT_EQ(
+      std::get<FlatDeviceConfig>(world.devices[2].bus).device.block.limits,
+      Limits{});
+}
+
+TEST(ConfigTest, LimitsOutOfRange) {
+  const std::string device = "devices { name: 'a' region: 'shared' pci {} ";
+  const std::pair<const char*, const char*> cases[] = {
+      {"rings {}",
+       "devices[0].limits.rings.per_second: expected 1..1000000, got 0"},
+      {"rings { per_second: 1000001 }",
+       "devices[0].limits.rings.per_second: expected 0..1000000, got 1000001"},
+      {"interrupts { per_second: 1 burst: 0 }",
+       "devices[0].limits.interrupts.burst: expected 1..1000000, got 0"},
+      {"interrupts { burst: 4 }",
+       "devices[0].limits.interrupts.per_second: expected 1..1000000, got 0"},
+      {"may_ring { doorbells {} doorbells { peer: 65536 } }",
+       "devices[0].limits.may_ring.doorbells[1].peer: expected 0..65535, got "
+       "65536"},
+      {"may_ring { doorbells { vector: 2048 } }",
+       "devices[0].limits.may_ring.doorbells[0].vector: expected 0..2047, got "
+       "2048"},
+  };
+  for (const auto& [limits, error] : cases) {
+    EXPECT_EQ(ErrorOf(device + "limits { " + limits + " } }"), error);
+  }
 }
 
 // The multi-function bit tells a guest to look for further functions: it is set

@@ -52,8 +52,12 @@ Guest::Guest(const DeviceConfig& config, const SharedMemory& memory,
 Guest::~Guest() { Unplug(); }
 
 PciDevice::Host Guest::PciHost() {
-  PciDevice::Host host = {
-      .mmio = &space_, .msi = &msi_, .intx = &line_, .executor = &executor_};
+  PciDevice::Host host = {.mmio = &space_,
+                          .msi = &msi_,
+                          .intx = &line_,
+                          .executor = &executor_,
+                          .timers = &timers_,
+                          .clock = &timers_};
   if (accelerated()) {
     host.mapper = &space_;
     host.doorbells = &accelerator_;
@@ -63,7 +67,10 @@ PciDevice::Host Guest::PciHost() {
 }
 
 FlatDevice::Host Guest::FlatHost() {
-  FlatDevice::Host host = {.mmio = &space_, .executor = &executor_};
+  FlatDevice::Host host = {.mmio = &space_,
+                           .executor = &executor_,
+                           .timers = &timers_,
+                           .clock = &timers_};
   if (std::get<FlatDeviceConfig>(config_.bus).irq.has_value()) {
     host.irq = &pulse_;
   }

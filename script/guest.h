@@ -15,6 +15,7 @@
 #include "backends/mock/executor.h"
 #include "backends/mock/recorders.h"
 #include "backends/mock/router.h"
+#include "backends/mock/timers.h"
 #include "core/device.h"
 #include "core/shared_memory.h"
 #include "device/flat_device.h"
@@ -97,6 +98,7 @@ class Guest {
   mock::Router router_;
   mock::AddressSpace space_;
   mock::Executor executor_;
+  mock::Timers timers_;  // By which no time passes.
   bool line_seen_ = false;
 
   std::unique_ptr<PciDevice> pci_;
