@@ -6,8 +6,7 @@
 #include "core/switchboard.h"
 #include "device/pci_device.h"
 
-// The README shows what lies between the two markers; a test sees to it.
-// [embed]
+// The README shows this function.
 absl::Status Embed(ivshmem::mock::Host& vmm) {  // Yours: what a VMM offers.
   static uint8_t bytes[1 << 20];                // Yours: what peers share.
   const ivshmem::SharedMemory memory = {bytes, sizeof(bytes)};
@@ -27,7 +26,6 @@ absl::Status Embed(ivshmem::mock::Host& vmm) {  // Yours: what a VMM offers.
   (*device)->ConfigRead(0, absl::MakeSpan(id));
   return id[0] == 0xf4 ? absl::OkStatus() : absl::InternalError("not 1af4");
 }
-// [embed]
 
 int main() {
   ivshmem::mock::Host vmm;

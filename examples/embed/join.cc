@@ -14,7 +14,6 @@
 #include "backends/mock/host.h"
 #include "device/pci_device.h"
 
-// [join]
 absl::Status Join(const std::string& socket, ivshmem::mock::Host& vmm) {
   auto thread = ivshmem::LoopThread::Start();  // Or an EventLoop in yours.
   if (!thread.ok()) return thread.status();
@@ -31,7 +30,6 @@ absl::Status Join(const std::string& socket, ivshmem::mock::Host& vmm) {
   auto attached = (*link)->Attach((*device)->device());  // Until it goes.
   return attached.status();
 }
-// [join]
 
 int main(int argc, char** argv) {
   ivshmem::mock::Host vmm;

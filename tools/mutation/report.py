@@ -102,7 +102,8 @@ def document(results, faults, explanations, command):
             lines += [f"- `{one.file}`: `{one.original}` → `{one.mutated}`: {one.why}"]
     alive = [number for number, result in results.items() if result in (SURVIVED, UNREACHED)]
     if alive:
-        lines += ["", "## Survivors, which no test sees and nobody has explained", "", "```diff"]
+        lines += ["", "## Survivors, which no test sees and nobody has explained", "",
+                  "<!-- not run here: faults that were planted, no commands -->", "```diff"]
         lines += [survivor(number, faults[number], results[number]) for number in alive]
         lines += ["```"]
     return "\n".join(lines).rstrip() + "\n"
