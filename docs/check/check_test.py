@@ -187,16 +187,20 @@ class Commands(unittest.TestCase):
 class References(unittest.TestCase):
     """What is named is there."""
 
-    def wrong(self, text):
+    def checked(self, text, picture=""):
         with tempfile.TemporaryDirectory() as folder:
             root = pathlib.Path(folder)
             for name, content in (("page.md", text), ("docs/other.md", "# The title, `x`\n"),
                                   ("core/BUILD.bazel", 'cc_library(name = "core")\n[cc_test(name = n + "_test")]'),
-                                  ("core/peer_test.cc", "TEST_F(PeerTest, Rings) {}\n"), ("core/peer.h", ""),
+                                  ("docs/picture.svg", picture), ("core/peer_test.cc", "TEST_F(PeerTest, Rings) {}\n"), ("core/peer.h", "class Peer {\n"),
                                   ("tools/conformance", (HERE.parent.parent / "tools/conformance").read_text())):
                 (root / name).parent.mkdir(exist_ok=True)
                 (root / name).write_text(content)
-            return references.References(root).wrong("page.md")
+            found = references.References(root)
+            return found.wrong("page.md") + found.misdrawn("docs/picture.svg")
+
+    def wrong(self, text):
+        return self.checked(text)
 
     def test_what_is_there(self):
         self.assertEqual(self.wrong("""
@@ -212,6 +216,12 @@ class References(unittest.TestCase):
             with self.subTest(text):
                 self.assertEqual(len(self.wrong("\n" + text)), 1)
                 self.assertIn("page.md:2: ", self.wrong("\n" + text)[0])
+
+    def test_pictures(self):
+        picture = '<text class="name">Peer</text><tspan class="path">core</tspan>'
+        self.assertEqual(self.checked("", picture), [])
+        self.assertEqual(self.checked("", picture.replace("core", "hall")), ["docs/picture.svg: there is no folder hall"])
+        self.assertEqual(self.checked("", picture.replace("Peer", "Pee")), ["docs/picture.svg: there is no type Pee"])
 
     def test_blocks_are_not_prose(self):
         self.assertEqual(self.wrong("```\n`core/none.h`\n```\n"), [])

@@ -109,6 +109,21 @@ class References:
             found += [f"{name}:{number}: {problem}" for problem in problems if problem]
         return found
 
+    def misdrawn(self, name):
+        """A line for each folder and type that a picture names and that is not there.
+
+        Pictures mark them: class="path", class="name"."""
+        text = (self._root / name).read_text()
+        found = [f"{name}: there is no folder {path}" for path in re.findall(r'class="path"[^>]*>([^<]+)<', text)
+                 if not (self._root / path).is_dir()]
+        headers = None
+        for word in " ".join(re.findall(r'class="name"[^>]*>([^<]+)<', text)).split():
+            headers = headers or "\n".join(path.read_text() for folder in ("core", "bus", "device", "backends")
+                                           for path in self._root.glob(f"{folder}/**/*.h"))
+            if not re.search(rf"^(?:class|struct) {word}\b", headers, re.MULTILINE):
+                found.append(f"{name}: there is no type {word}")
+        return found
+
     def unbuilt(self, blocks):
         """A line for each test that is to run a block's code, and is not there."""
         found = []
