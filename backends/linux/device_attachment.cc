@@ -76,24 +76,35 @@ void DeviceAttachment::WatchOwnVector(Vector vector,
                                       std::shared_ptr<EventFd> event) {
   EventFd* carrier = event.get();
   absl::StatusOr<std::unique_ptr<EventLoop::Watch>> watch = loop_.NewWatch(
-      carrier->fd(), EPOLLIN,
-      [device = device_, event = std::move(event), vector](uint32_t) {
-        // Signals that came together are one interrupt, as with QEMU.
-        if (!event->Drain()) return;
-        device->With([&](Device& to) { to.OnPeerInterrupt(vector); });
+      carrier->fd(), EPOLLIN, [device = device_, event, vector](uint32_t) {
+        // What the device cannot be told any more stays in the event, for who
+        // reads it next.
+        device->With([&](Device& to) {
+          // Signals that came together are one interrupt, as with QEMU.
+          if (event->Drain()) to.OnPeerInterrupt(vector);
+        });
       });
   if (!watch.ok()) {
     warn_(absl::StrFormat("interrupts of vector %d will not arrive: %s", vector,
                           watch.status().message()));
     return;
   }
-  current_.push_back(*std::move(watch));
+  current_.push_back({{vector, std::move(event)}, *std::move(watch)});
+}
+
+std::vector<DeviceAttachment::OwnEvent> DeviceAttachment::Stop() noexcept {
+  std::vector<OwnEvent> earlier;
+  device_->Revoke();
+  stopped_ = true;
+  current_.clear();
+  for (Watched& watched : std::exchange(previous_, {})) {
+    earlier.push_back(std::move(watched.own));
+  }
+  return earlier;
 }
 
 void DeviceAttachment::Close() noexcept {
-  device_->Revoke();
-  current_.clear();
-  previous_.clear();
+  if (!stopped_) Stop();
   for (const PeerId peer : connected_) closed_device_.peers().Disconnect(peer);
   connected_.clear();
 }

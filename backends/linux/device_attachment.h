@@ -56,6 +56,18 @@ class DeviceAttachment {
   // does.
   void Apply() noexcept;
 
+  // One of the device's own vectors and what peers ring it by.
+  struct OwnEvent {
+    Vector vector;
+    std::shared_ptr<EventFd> event;
+  };
+
+  // From now on nothing is done to the device from here but by Close(), and
+  // what peers signal stays in the events; other threads are waited for.
+  // Returns the events from before the last kNewSession. Once, and not beside
+  // Close().
+  std::vector<OwnEvent> Stop() noexcept;
+
   // The device loses the peers that it has from here. When this returns, no
   // other thread is in the device from here, and none will be.
   void Close() noexcept;
@@ -78,8 +90,13 @@ class DeviceAttachment {
   absl::flat_hash_set<PeerId> connected_;
   // Over the events of the device's own vectors, and over those from before the
   // last kNewSession.
-  std::vector<std::unique_ptr<EventLoop::Watch>> current_;
-  std::vector<std::unique_ptr<EventLoop::Watch>> previous_;
+  struct Watched {
+    OwnEvent own;
+    std::unique_ptr<EventLoop::Watch> watch;
+  };
+  std::vector<Watched> current_;
+  std::vector<Watched> previous_;
+  bool stopped_ = false;
 };
 
 }  // namespace ivshmem

@@ -3,9 +3,12 @@
 
 #include "backends/linux/link_connection.h"
 
+#include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -18,6 +21,37 @@
 #include "core/protocol/message.h"
 
 namespace ivshmem {
+namespace {
+
+absl::Status CheckSocket(int socket) {
+  int domain = -1;
+  int type = -1;
+  int listens = -1;
+  for (const auto& [option, value] :
+       {std::pair(SO_DOMAIN, &domain), std::pair(SO_TYPE, &type),
+        std::pair(SO_ACCEPTCONN, &listens)}) {
+    socklen_t size = sizeof(*value);
+    if (getsockopt(socket, SOL_SOCKET, option, value, &size) != 0) {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "connection: expected a socket, got descriptor %d, which is none",
+          socket));
+    }
+  }
+  if (domain != AF_UNIX || type != SOCK_STREAM || listens != 0) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "connection: expected a connected stream socket of the UNIX domain, "
+        "got domain %d, type %d%s",
+        domain, type, listens == 0 ? "" : ", which listens"));
+  }
+  const int flags = fcntl(socket, F_GETFL);
+  if (flags < 0 || fcntl(socket, F_SETFL, flags | O_NONBLOCK) != 0 ||
+      fcntl(socket, F_SETFD, FD_CLOEXEC) != 0) {
+    return absl::ErrnoToStatus(errno, "connection: set O_NONBLOCK, FD_CLOEXEC");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<LinkConnection>> LinkConnection::Open(
     EventLoop& loop, const std::string& path,
@@ -30,23 +64,70 @@ absl::StatusOr<std::unique_ptr<LinkConnection>> LinkConnection::Open(
   LinkConnection* self = connection.get();
 
   absl::StatusOr<std::unique_ptr<EventLoop::Timer>> timer =
-      loop.NewTimer([self, deadline] {
-        self->self_.With([deadline](LinkConnection& connection) {
-          connection.OnDeadline(deadline);
+      loop.NewTimer([self, deadline, &receiver] {
+        receiver.Enter([self, deadline] {
+          self->self_.With([deadline](LinkConnection& connection) {
+            connection.OnDeadline(deadline);
+          });
         });
       });
   if (!timer.ok()) return timer.status();
   connection->deadline_ = *std::move(timer);
   connection->deadline_->Set(deadline);
 
+  const absl::Status watched = connection->Watch(loop);
+  if (!watched.ok()) return watched;
+  return connection;
+}
+
+absl::Status LinkConnection::Check(const Session& session) {
+  if (session.rest.bytes.size() >= protocol::kMessageBytes) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "message under way: expected less than %d bytes, got %d",
+        protocol::kMessageBytes, session.rest.bytes.size()));
+  }
+  if (absl::Status status = protocol::Client::Resume(session.client).status();
+      !status.ok()) {
+    return status;
+  }
+  return CheckSocket(session.socket.get());
+}
+
+absl::StatusOr<std::unique_ptr<LinkConnection>> LinkConnection::Resume(
+    EventLoop& loop, const std::string& path, Session session,
+    Receiver& receiver) {
+  absl::Status status = Check(session);
+  if (!status.ok()) return status;
+  absl::StatusOr<protocol::Client> client =
+      protocol::Client::Resume(session.client);
+  if (!client.ok()) return client.status();
+  auto connection = absl::WrapUnique(
+      new LinkConnection(path, std::move(session.socket), receiver));
+  connection->client_ = *std::move(client);
+  connection->reader_.Feed(session.rest.bytes, std::move(session.rest.handles),
+                           [](const auto&) {});
+  status = connection->Watch(loop);
+  if (!status.ok()) return status;
+  return connection;
+}
+
+absl::Status LinkConnection::Watch(EventLoop& loop) {
   absl::StatusOr<std::unique_ptr<EventLoop::Watch>> watch =
-      loop.NewWatch(connection->socket_.get(), EPOLLIN, [self](uint32_t) {
-        self->self_.With(
-            [](LinkConnection& connection) { connection.OnReady(); });
+      loop.NewWatch(socket_.get(), EPOLLIN, [this](uint32_t) {
+        receiver_.Enter([this] {
+          self_.With([](LinkConnection& connection) { connection.OnReady(); });
+        });
       });
   if (!watch.ok()) return watch.status();
-  connection->watch_ = *std::move(watch);
-  return connection;
+  watch_ = *std::move(watch);
+  return absl::OkStatus();
+}
+
+std::optional<LinkConnection::Session> LinkConnection::Release() {
+  watch_.reset();
+  std::optional<protocol::ClientState> client = client_.Save();
+  if (!client.has_value()) return std::nullopt;
+  return Session{std::move(socket_), *std::move(client), reader_.Release()};
 }
 
 LinkConnection::LinkConnection(std::string path, UniqueFd socket,

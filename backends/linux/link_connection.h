@@ -4,10 +4,13 @@
 #ifndef IVSHMEM_BACKENDS_LINUX_LINK_CONNECTION_H_
 #define IVSHMEM_BACKENDS_LINUX_LINK_CONNECTION_H_
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -29,6 +32,9 @@ class LinkConnection {
   class Receiver {
    public:
     virtual ~Receiver() = default;
+    // Runs `work`, in which the connection reads and calls what follows, or
+    // does nothing: then nothing is read any more.
+    virtual void Enter(absl::FunctionRef<void()> work) = 0;
     // `fd` is the descriptor that came with the message, if one did.
     virtual absl::Status OnMessage(const protocol::ClientEvent& event,
                                    UniqueFd fd) = 0;
@@ -45,6 +51,27 @@ class LinkConnection {
       Receiver& receiver);
   ~LinkConnection();
 
+  // A connection that has joined, for another process.
+  struct Session {
+    UniqueFd socket;
+    protocol::ClientState client;
+    // What has come of the message under way.
+    protocol::MessageReader<UniqueFd>::Rest rest;
+  };
+
+  // Ends it here and leaves it open; nullopt when it has not joined, or the
+  // server broke the protocol. While the receiver enters nobody.
+  std::optional<Session> Release();
+
+  // Whether that is one; its socket does not block afterwards. Errors:
+  // InvalidArgument that names what was wrong, what was expected and what came.
+  static absl::Status Check(const Session& session);
+
+  // Goes on with one. Errors: as Check(); what the kernel says.
+  static absl::StatusOr<std::unique_ptr<LinkConnection>> Resume(
+      EventLoop& loop, const std::string& path, Session session,
+      Receiver& receiver);
+
  private:
   // How many messages one turn of the loop takes, so that a server that never
   // ends does not keep the loop.
@@ -52,6 +79,7 @@ class LinkConnection {
 
   LinkConnection(std::string path, UniqueFd socket, Receiver& receiver);
 
+  absl::Status Watch(EventLoop& loop);
   void OnReady();
   void OnDeadline(absl::Duration deadline);
   // One read. False when there is nothing more to read now.
@@ -59,7 +87,7 @@ class LinkConnection {
   void End(const absl::Status& why);
 
   const std::string path_;
-  const UniqueFd socket_;
+  UniqueFd socket_;
   Receiver& receiver_;
   protocol::MessageReader<UniqueFd> reader_;
   protocol::Client client_;

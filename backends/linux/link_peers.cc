@@ -11,6 +11,7 @@ using Change = DeviceAttachment::Change;
 
 void LinkPeers::BeginSession(PeerId own) {
   Push({.kind = Change::Kind::kNewSession});
+  descriptors_ -= std::exchange(earlier_, {}).size();
   // The device's own vectors are no peer that could be on its way back.
   const auto self = present_.find(own_);
   if (self != present_.end()) {
@@ -81,6 +82,13 @@ void LinkPeers::Attach(std::shared_ptr<DeviceAttachment> attachment,
   attachment_ = std::move(attachment);
   device_vectors_ = vectors;
   Push({.kind = Change::Kind::kId, .peer = own_});
+  for (const LinkHandOver::EarlierEvent& earlier : earlier_) {
+    if (earlier.vector >= vectors) continue;
+    Push({.kind = Change::Kind::kOwnVector,
+          .vector = earlier.vector,
+          .event = earlier.event});
+  }
+  if (!earlier_.empty()) Push({.kind = Change::Kind::kNewSession});
   for (const Peers* peers : {&absent_, &present_}) {
     for (const auto& [peer, events] : *peers) {
       for (size_t v = 0; v < events.size(); ++v) {
@@ -92,6 +100,31 @@ void LinkPeers::Attach(std::shared_ptr<DeviceAttachment> attachment,
 
 std::shared_ptr<DeviceAttachment> LinkPeers::Detach() {
   return std::exchange(attachment_, nullptr);
+}
+
+void LinkPeers::HandOver(LinkHandOver& to) {
+  to.id = own_;
+  for (auto* peers : {&present_, &absent_}) {
+    for (auto& [peer, events] : *peers) {
+      to.peers.push_back({.id = peer,
+                          .absent = peers == &absent_,
+                          .events = std::move(events)});
+    }
+    peers->clear();
+  }
+  // Those of an attached device are the attachment's to tell.
+  if (attachment_ == nullptr) to.earlier = std::exchange(earlier_, {});
+  descriptors_ = 0;
+}
+
+void LinkPeers::Adopt(LinkHandOver& from) {
+  own_ = from.id;
+  for (LinkHandOver::Peer& peer : from.peers) {
+    descriptors_ += peer.events.size();
+    (peer.absent ? absent_ : present_)[peer.id] = std::move(peer.events);
+  }
+  earlier_ = std::move(from.earlier);
+  descriptors_ += earlier_.size();
 }
 
 void LinkPeers::Push(Change change) {

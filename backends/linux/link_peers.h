@@ -6,11 +6,13 @@
 
 #include <cstddef>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/container/btree_map.h"
 #include "backends/linux/device_attachment.h"
 #include "backends/linux/event_fd.h"
+#include "backends/linux/link_hand_over.h"
 #include "core/doorbell.h"
 
 namespace ivshmem {
@@ -40,6 +42,12 @@ class LinkPeers {
   // that is known and what changes from then on. The caller applies.
   void Attach(std::shared_ptr<DeviceAttachment> attachment, int vectors);
   std::shared_ptr<DeviceAttachment> Detach();
+
+  // Moves all that is known into `to`; an attached device keeps what it has.
+  void HandOver(LinkHandOver& to);
+  // Takes what another link handed over, before a device is attached.
+  void Adopt(LinkHandOver& from);
+
   // Null when none is attached.
   const std::shared_ptr<DeviceAttachment>& attachment() const {
     return attachment_;
@@ -60,6 +68,8 @@ class LinkPeers {
   Peers present_;
   Peers absent_;
   size_t descriptors_ = 0;
+  // The device's own, from before the last session; of a link that was adopted.
+  std::vector<LinkHandOver::EarlierEvent> earlier_;
   std::shared_ptr<DeviceAttachment> attachment_;
   int device_vectors_ = 0;
 };

@@ -39,15 +39,34 @@ absl::Status ServerLink::Worker::Start() {
   return absl::OkStatus();
 }
 
-void ServerLink::Worker::Close() {
-  self_.Revoke();
+void ServerLink::Worker::Revoke() {
+  if (!std::exchange(closed_, true)) self_.Revoke();
   // Each waits for its handler, which does nothing any more.
-  connection_.reset();
   retry_timer_.reset();
   absent_timer_.reset();
 }
 
+void ServerLink::Worker::Close() {
+  Revoke();
+  connection_.reset();
+}
+
+bool ServerLink::Worker::Resume() {
+  if (!adopted_.has_value()) return false;
+  absl::StatusOr<std::unique_ptr<LinkConnection>> connection =
+      LinkConnection::Resume(loop_, options_.socket_path,
+                             *std::exchange(adopted_, std::nullopt), *this);
+  if (!connection.ok()) {
+    OnEnd(connection.status());
+    return true;
+  }
+  connection_ = *std::move(connection);
+  absent_timer_->Set(options_.absent_peers);
+  return true;
+}
+
 void ServerLink::Worker::TryToConnect() {
+  if (Resume()) return;
   session_joined_ = false;
   peers_known_ = false;
   early_.clear();
@@ -76,52 +95,47 @@ void ServerLink::Worker::TryAgainLater() {
   retry_delay_ = std::min(retry_delay_ * 2, options_.retry_most);
 }
 
+void ServerLink::Worker::Enter(absl::FunctionRef<void()> work) {
+  self_.With([work](Worker&) { work(); });
+}
+
 absl::Status ServerLink::Worker::OnMessage(const protocol::ClientEvent& event,
                                            UniqueFd fd) {
-  absl::Status result = absl::CancelledError("the link is closed");
-  self_.With([&](Worker& self) {
-    switch (event.kind) {
-      case Kind::kVersion:
-        result = absl::OkStatus();
-        return;
-      case Kind::kId:
-        self.session_id_ = event.peer;
-        result = absl::OkStatus();
-        return;
-      case Kind::kMemory:
-        result = self.Join(std::move(fd));
-        return;
-      case Kind::kPeerVector:
-      case Kind::kOwnVector:
-      case Kind::kSurplusVector:
-      case Kind::kPeerLeft:
-      case Kind::kUnknownPeerLeft:
-        result = self.Notified(event, std::move(fd));
-        return;
-    }
-  });
-  return result;
+  switch (event.kind) {
+    case Kind::kVersion:
+      return absl::OkStatus();
+    case Kind::kId:
+      session_id_ = event.peer;
+      return absl::OkStatus();
+    case Kind::kMemory:
+      return Join(std::move(fd));
+    case Kind::kPeerVector:
+    case Kind::kOwnVector:
+    case Kind::kSurplusVector:
+    case Kind::kPeerLeft:
+    case Kind::kUnknownPeerLeft:
+      break;
+  }
+  return Notified(event, std::move(fd));
 }
 
 void ServerLink::Worker::OnEnd(absl::Status why) {
-  self_.With([&](Worker& self) {
-    const bool lost = self.session_joined_;
-    self.connection_.reset();
-    self.early_.clear();
-    self.session_joined_ = false;
-    bool over;
-    {
-      absl::MutexLock lock(&self.mutex_);
-      self.failure_ = why;
-      if (!self.options_.retry) self.over_ = true;
-      over = self.over_;
-    }
-    self.counters_.Add(lost ? Count::kLosses : Count::kFailures);
-    const std::string text = std::string(why.message());
-    self.Emit({.kind = lost ? LinkEvent::Kind::kLost : LinkEvent::Kind::kFailed,
-               .text = text});
-    if (!over) self.TryAgainLater();
-  });
+  const bool lost = session_joined_;
+  connection_.reset();
+  early_.clear();
+  session_joined_ = false;
+  bool over;
+  {
+    absl::MutexLock lock(&mutex_);
+    failure_ = why;
+    if (!options_.retry) over_ = true;
+    over = over_;
+  }
+  counters_.Add(lost ? Count::kLosses : Count::kFailures);
+  const std::string text = std::string(why.message());
+  Emit({.kind = lost ? LinkEvent::Kind::kLost : LinkEvent::Kind::kFailed,
+        .text = text});
+  if (!over) TryAgainLater();
 }
 
 absl::Status ServerLink::Worker::Join(UniqueFd fd) {

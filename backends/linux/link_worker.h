@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/random/random.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -19,6 +20,7 @@
 #include "backends/linux/event_loop.h"
 #include "backends/linux/link_connection.h"
 #include "backends/linux/link_events.h"
+#include "backends/linux/link_hand_over.h"
 #include "backends/linux/link_peers.h"
 #include "backends/linux/memory_object.h"
 #include "backends/linux/server_link.h"
@@ -39,7 +41,10 @@ class ServerLink::Worker : private LinkConnection::Receiver {
   Worker(EventLoop& loop, Options options, LinkEvents* events);
 
   absl::Status Start();
+  // Before Start(): goes on where another ended. Errors: InvalidArgument.
+  absl::Status Adopt(LinkHandOver from) ABSL_LOCKS_EXCLUDED(mutex_);
   void Close();
+  absl::StatusOr<LinkHandOver> HandOver() ABSL_LOCKS_EXCLUDED(mutex_);
 
   absl::Status WaitJoined(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mutex_);
   std::optional<PeerId> id() const ABSL_LOCKS_EXCLUDED(mutex_);
@@ -59,11 +64,15 @@ class ServerLink::Worker : private LinkConnection::Receiver {
     UniqueFd fd;
   };
 
+  void Revoke();
+  // The session that was adopted; false when there is none, or it has ended.
+  bool Resume();
   void TryToConnect();
   void TryAgainLater();
   void OnAbsentPeersDue();
 
   // LinkConnection::Receiver
+  void Enter(absl::FunctionRef<void()> work) override;
   absl::Status OnMessage(const protocol::ClientEvent& event,
                          UniqueFd fd) override;
   void OnEnd(absl::Status why) override;
@@ -80,6 +89,7 @@ class ServerLink::Worker : private LinkConnection::Receiver {
   LinkEvents* const events_;
   Counters<Count> counters_;
   Revocable<Worker> self_{*this};
+  bool closed_ = false;  // Its caller's.
 
   // The loop's thread's.
   absl::BitGen random_;
@@ -93,6 +103,8 @@ class ServerLink::Worker : private LinkConnection::Receiver {
   bool peers_known_ = false;
   PeerId session_id_ = 0;
   std::vector<Early> early_;
+  // Adopted, and not resumed yet.
+  std::optional<LinkConnection::Session> adopted_;
 
   mutable absl::Mutex mutex_;
   std::string identity_ ABSL_GUARDED_BY(mutex_);

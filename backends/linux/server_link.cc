@@ -70,6 +70,22 @@ absl::StatusOr<std::unique_ptr<ServerLink>> ServerLink::Start(
   return absl::WrapUnique(new ServerLink(std::move(worker)));
 }
 
+absl::StatusOr<std::unique_ptr<ServerLink>> ServerLink::Adopt(
+    EventLoop& loop, const Options& options, LinkEvents* events,
+    LinkHandOver from) {
+  absl::Status status = Check(options);
+  if (!status.ok()) return status;
+  auto worker = std::make_unique<Worker>(loop, options, events);
+  status = worker->Adopt(std::move(from));
+  if (status.ok()) status = worker->Start();
+  if (!status.ok()) return status;
+  return absl::WrapUnique(new ServerLink(std::move(worker)));
+}
+
+absl::StatusOr<LinkHandOver> ServerLink::HandOver() {
+  return worker_->HandOver();
+}
+
 ServerLink::ServerLink(std::unique_ptr<Worker> worker)
     : worker_(std::move(worker)) {}
 

@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "backends/linux/event_loop.h"
 #include "backends/linux/link_events.h"
+#include "backends/linux/link_hand_over.h"
 #include "backends/registration.h"
 #include "core/device.h"
 #include "core/doorbell.h"
@@ -85,7 +86,36 @@ class ServerLink {
   // what the kernel says.
   static absl::StatusOr<std::unique_ptr<ServerLink>> Start(
       EventLoop& loop, const Options& options, LinkEvents* events);
+
+  // Goes on where another link, most often another process's, handed over: with
+  // its connection, id, memory and peers; the server and the peers notice
+  // nothing. It has joined when this returns, and a device can be attached.
+  // `options` are as for Start(); the identity is the other link's. Errors: as
+  // Start(), and InvalidArgument that names what was wrong with `from`, what
+  // was expected and what came. What came from another process may be anything.
+  static absl::StatusOr<std::unique_ptr<ServerLink>> Adopt(
+      EventLoop& loop, const Options& options, LinkEvents* events,
+      LinkHandOver from);
   ~ServerLink();
+
+  // Ends the link here, so that it can go on elsewhere. When this returns, no
+  // event comes any more, and nothing is read: neither what the server says nor
+  // the events of the device's own vectors, which keep what peers signal for
+  // who reads them next. An attached device keeps its id, its peers and the
+  // memory; so it is saved now (Save() takes what the events hold), destroyed
+  // if the hypervisor reads events for it (Host::router), and no ring is lost
+  // or comes twice:
+  //
+  //   (vCPUs are paused)
+  //   hand_over = link->HandOver();
+  //   state = device->Save();
+  //   attachment = nullptr; device = nullptr;
+  //   (both go to the other process; or Adopt() and Restore() here)
+  //
+  // From any thread, but not from an event, nor beside Attach(), the end of an
+  // attachment, or the destructor. Errors: FailedPrecondition before the first
+  // join, or a second time.
+  absl::StatusOr<LinkHandOver> HandOver();
 
   // Waits for the server's greeting. Not from the loop's thread. Errors: why
   // the last attempt failed, at once when there is no other, else when

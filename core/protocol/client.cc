@@ -3,6 +3,7 @@
 
 #include "core/protocol/client.h"
 
+#include <algorithm>
 #include <string>
 
 #include "absl/strings/str_format.h"
@@ -26,6 +27,34 @@ absl::StatusOr<ClientEvent> Client::OnMessage(int64_t number, size_t handles) {
   absl::StatusOr<ClientEvent> event = Interpret(number, handles);
   broken_ = event.status();
   return event;
+}
+
+std::optional<ClientState> Client::Save() const {
+  if (!joined() || !broken_.ok()) return std::nullopt;
+  ClientState state = {.id = *id_,
+                       .messages = messages_,
+                       .vectors = {vectors_.begin(), vectors_.end()}};
+  std::sort(state.vectors.begin(), state.vectors.end());
+  return state;
+}
+
+absl::StatusOr<Client> Client::Resume(const ClientState& state) {
+  Client client;
+  client.stage_ = Stage::kJoined;
+  client.id_ = state.id;
+  client.messages_ = state.messages;
+  for (const auto& [peer, vectors] : state.vectors) {
+    if (vectors < 1 || vectors > kMaxVectors) {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("vectors of peer %d: expected 1 to %d, got %d", peer,
+                          kMaxVectors, vectors));
+    }
+    if (!client.vectors_.emplace(peer, vectors).second) {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "vectors: expected each peer once, got %d twice", peer));
+    }
+  }
+  return client;
 }
 
 absl::string_view Client::awaited() const {

@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
@@ -40,6 +42,17 @@ struct ClientEvent {
   friend bool operator==(const ClientEvent&, const ClientEvent&) = default;
 };
 
+// What a joined client knows of its connection, for who goes on with it in
+// another process: plain values, which may come from anywhere.
+struct ClientState {
+  PeerId id = 0;
+  uint64_t messages = 0;  // That have come.
+  // How many vectors each peer has, this client among them.
+  std::vector<std::pair<PeerId, int>> vectors;
+
+  friend bool operator==(const ClientState&, const ClientState&) = default;
+};
+
 // The client's half of one connection: says what each message means, or that
 // the server broke the protocol. Strict where the specification is ("both
 // client and server close the connection on error"), and as tolerant of order
@@ -53,6 +66,14 @@ class Client {
   // message, what was expected and what came, and every later call gives the
   // same error.
   absl::StatusOr<ClientEvent> OnMessage(int64_t number, size_t handles);
+
+  // For Resume(); nullopt before it has joined, or when the server broke the
+  // protocol. Peers are in the order of their ids.
+  std::optional<ClientState> Save() const;
+
+  // One that goes on where another was saved. Errors: InvalidArgument that
+  // names the field, what was expected and what came.
+  static absl::StatusOr<Client> Resume(const ClientState& state);
 
   // Whether version, id and memory have come: what a device needs to start.
   bool joined() const { return stage_ == Stage::kJoined; }

@@ -34,6 +34,17 @@ class MessageReader {
   // than this at a time always knows which message a handle came with.
   size_t missing() const { return kMessageBytes - filled_; }
 
+  // What has come of the message under way; the reader is at a message's start
+  // then. Given to another reader's Feed(), that one goes on.
+  struct Rest {
+    std::vector<uint8_t> bytes;  // Less than 8.
+    std::vector<Handle> handles;
+  };
+  Rest Release() {
+    return {{bytes_.begin(), bytes_.begin() + std::exchange(filled_, 0)},
+            std::exchange(handles_, {})};
+  }
+
   // Takes a piece of the stream with the handles that the same read gave, and
   // calls `take(Message)` for each message that it completes, in order. The
   // handles belong to the message that holds the piece's last byte: Linux ends
