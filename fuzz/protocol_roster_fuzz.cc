@@ -33,7 +33,7 @@ void Run(FuzzedDataProvider input) {
   for (int i = 0; i < kMostSteps && input.remaining_bytes() > 0; ++i) {
     RosterStep step;
     step.kind = input.PickValueInArray(
-        {Kind::kJoin, Kind::kLeave, Kind::kSend, Kind::kSend, Kind::kSettle});
+        {Kind::kJoin, Kind::kLeave, Kind::kReturn, Kind::kSend, Kind::kSettle});
     step.id = input.PickValueInArray(kIds);
     if (step.kind == Kind::kSend) {
       step.room = input.ConsumeIntegralInRange<size_t>(0, 15);

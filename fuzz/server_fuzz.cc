@@ -55,6 +55,12 @@ class Roll : public ServerEvents {
                 why == Departure::kBroken,
             "a reason that there was");
   }
+  void OnAway(PeerId /*peer*/, const Credentials& /*who*/) override {
+    Require(false, "nobody has a name");
+  }
+  void OnReturned(PeerId /*peer*/, const Credentials& /*who*/) override {
+    Require(false, "nobody was away");
+  }
   void OnRefused(const Credentials& /*who*/, Refusal why) override {
     Require(why == Refusal::kFull && present_.size() == most_,
             "who is refused had no room");

@@ -28,9 +28,10 @@ constexpr int kRoomySendBuffer = 160 << 10;
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Client>> Client::Create(
-    UniqueFd socket, const unix_socket::Credentials& who, int vectors) {
-  unix_socket::SetSendBuffer(socket.get(), kSendBuffer);
-  auto client = absl::WrapUnique(new Client(std::move(socket), who));
+    UniqueFd socket, const unix_socket::Credentials& who, std::string owner,
+    int vectors) {
+  auto client =
+      absl::WrapUnique(new Client(std::move(socket), who, std::move(owner)));
   client->events_.reserve(vectors);
   for (int vector = 0; vector < vectors; ++vector) {
     absl::StatusOr<std::shared_ptr<EventFd>> event = EventFd::Create();
@@ -40,11 +41,29 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Create(
   return client;
 }
 
-Client::Client(UniqueFd socket, const unix_socket::Credentials& who)
+Client::Client(UniqueFd socket, const unix_socket::Credentials& who,
+               std::string owner)
     : socket_(std::move(socket)),
       who_(who),
+      owner_(std::move(owner)),
       joined_(MonotonicNow()),
-      progress_(joined_) {}
+      progress_(joined_) {
+  unix_socket::SetSendBuffer(socket_.get(), kSendBuffer);
+}
+
+void Client::GoAway() {
+  watch_.reset();
+  socket_.Reset();
+  turn_ = Turn::kAway;
+  unread_ = 0;
+}
+
+std::unique_ptr<Client> Client::Return(UniqueFd socket,
+                                       const unix_socket::Credentials& who) {
+  auto client = absl::WrapUnique(new Client(std::move(socket), who, owner_));
+  client->events_ = std::move(events_);
+  return client;
+}
 
 absl::Status Client::Watch(EventLoop& loop, EventLoop::Ready ready) {
   absl::StatusOr<std::unique_ptr<EventLoop::Watch>> watch =

@@ -37,6 +37,7 @@ class Client {
     kFilled,   // Its socket's buffer was filled a moment ago.
     kFull,     // It waits for room in its socket's buffer.
     kPressed,  // It waits for the kernel to allow more descriptors under way.
+    kAway,     // It has no connection, and may come back.
   };
 
   // What became of a Send().
@@ -45,9 +46,19 @@ class Client {
   // The descriptor that goes with a message, -1 for none.
   using HandleOf = absl::FunctionRef<int(const protocol::Outgoing&)>;
 
-  // Makes the events of `vectors` vectors. Errors: what the kernel says.
+  // Makes the events of `vectors` vectors. `owner` is by what the client is
+  // known again, empty if it is not. Errors: what the kernel says.
   static absl::StatusOr<std::unique_ptr<Client>> Create(
-      UniqueFd socket, const unix_socket::Credentials& who, int vectors);
+      UniqueFd socket, const unix_socket::Credentials& who, std::string owner,
+      int vectors);
+
+  // Closes the connection. The events stay, with what is rung.
+  void GoAway();
+
+  // The client that was away, by another connection. This one is of no use any
+  // more.
+  std::unique_ptr<Client> Return(UniqueFd socket,
+                                 const unix_socket::Credentials& who);
 
   // Waits for the connection from now on.
   absl::Status Watch(EventLoop& loop, EventLoop::Ready ready);
@@ -80,6 +91,7 @@ class Client {
   void set_turn(Turn turn);
 
   const unix_socket::Credentials& who() const { return who_; }
+  const std::string& owner() const { return owner_; }
   int event(Vector vector) const { return events_[vector]->fd(); }
   // Bytes of kernel memory, at the last Sample().
   int unread() const { return unread_; }
@@ -88,10 +100,12 @@ class Client {
   void set_progress(absl::Time now) { progress_ = now; }
 
  private:
-  Client(UniqueFd socket, const unix_socket::Credentials& who);
+  Client(UniqueFd socket, const unix_socket::Credentials& who,
+         std::string owner);
 
-  const UniqueFd socket_;
+  UniqueFd socket_;
   const unix_socket::Credentials who_;
+  const std::string owner_;
   const absl::Time joined_;
   std::vector<std::shared_ptr<EventFd>> events_;
   std::unique_ptr<EventLoop::Watch> watch_;

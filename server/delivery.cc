@@ -124,7 +124,9 @@ void Delivery::SetRound() {
 void Delivery::Refill() {
   for (const PeerId peer : filled_) {
     const auto it = clients_.find(peer);
-    if (it == clients_.end()) continue;  // It left.
+    if (it == clients_.end() || it->second->turn() == Client::Turn::kAway) {
+      continue;  // It left.
+    }
     // Another that has its id now may have a turn as well.
     readers_.erase(peer);
     it->second->set_turn(Client::Turn::kReady);

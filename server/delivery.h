@@ -42,7 +42,8 @@ class Delivery {
     // Runs before the first client's turn of each round.
     absl::AnyInvocable<void()> before_round;
     absl::AnyInvocable<void()> after_round;
-    // That client has to go: it is not in `clients` any more when this returns.
+    // That client has to go: it is not in `clients` any more when this returns,
+    // or away.
     absl::AnyInvocable<void(PeerId, Departure)> gone;
   };
 
@@ -58,7 +59,8 @@ class Delivery {
   // The socket of `client` has room again.
   void OnRoom(PeerId peer, Client& client);
 
-  // That client is not in `clients` any more; the others are to be told.
+  // That client is not in `clients` any more, or away; the others are to be
+  // told if something changed for them.
   void OnLeft(PeerId peer);
 
   // Since when the kernel has refused descriptors and no client could be sent

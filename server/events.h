@@ -49,6 +49,10 @@ class ServerEvents {
 
   virtual void OnJoined(PeerId peer, const Credentials& who) = 0;
   virtual void OnLeft(PeerId peer, const Credentials& who, Departure why) = 0;
+  // A peer that may come back closed its connection, and it came back. One that
+  // does not leaves when its time is over.
+  virtual void OnAway(PeerId peer, const Credentials& who) = 0;
+  virtual void OnReturned(PeerId peer, const Credentials& who) = 0;
   // `who` is all zero where the kernel did not say.
   virtual void OnRefused(const Credentials& who, Refusal why) = 0;
   // Something did not work and will be tried again: to save the state, to

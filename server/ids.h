@@ -42,6 +42,11 @@ class Ids {
   // that one until `keep_until`.
   void TakeBack(PeerId id, absl::Time now, absl::Time keep_until);
 
+  // The id that `owner` has in use or kept.
+  std::optional<PeerId> OwnedBy(absl::string_view owner) const {
+    return pool_.OwnedBy(owner);
+  }
+
   // As IdPool's. Who restarts has no clients, so nothing rests then.
   bool Keep(const protocol::IdPool::Holding& holding, absl::Time keep_until);
   std::vector<protocol::IdPool::Holding> Holdings(absl::Time now) const;

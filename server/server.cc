@@ -35,6 +35,11 @@ absl::Status Check(const Server::Options& options) {
         absl::StrCat("stall_timeout: expected more than 0, got ",
                      absl::FormatDuration(options.stall_timeout)));
   }
+  if (options.absent_peers < absl::ZeroDuration()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("absent_peers: expected 0 or more, got ",
+                     absl::FormatDuration(options.absent_peers)));
+  }
   return absl::OkStatus();
 }
 
@@ -80,6 +85,11 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(EventLoop& loop,
   if (!stall_watch.ok()) return stall_watch.status();
   server->stall_watch_ = *std::move(stall_watch);
 
+  auto absences = Absences::Create(
+      loop, [self](PeerId peer) { self->Depart(peer, Departure::kHungUp); });
+  if (!absences.ok()) return absences.status();
+  server->absences_ = *std::move(absences);
+
   auto acceptor = Acceptor::Create(
       loop, listener,
       [self](UniqueFd connection) { self->Connected(std::move(connection)); },
@@ -107,24 +117,50 @@ void Server::Connected(UniqueFd connection) {
   const auto who = unix_socket::PeerCredentials(connection.get());
   if (!who.ok()) return Refuse({}, Refusal::kBroken);
   if (!options_.access.Allows(*who)) return Refuse(*who, Refusal::kNotAllowed);
-  if (clients_.size() >= static_cast<size_t>(options_.max_peers)) {
-    return Refuse(*who, Refusal::kFull);
+  const std::string owner = OwnerOf(connection.get(), *who);
+  if (std::optional<PeerId> known = Find(owner)) {
+    // Its former connection may have ended a moment ago.
+    Client& client = *clients_.at(*known);
+    if (client.turn() != Client::Turn::kAway) {
+      if (const auto why = client.Read()) Remove(*known, *why);
+    }
+    if (absences_->End(*known)) {
+      return Return(*known, std::move(connection), *who);
+    }
   }
-  Admit(std::move(connection), *who);
+  if (clients_.size() >= static_cast<size_t>(options_.max_peers)) {
+    const std::optional<PeerId> away = absences_->First();
+    if (!away.has_value()) return Refuse(*who, Refusal::kFull);
+    absences_->End(*away);
+    Depart(*away, Departure::kHungUp);
+  }
+  Admit(std::move(connection), *who, owner);
 }
 
-void Server::Admit(UniqueFd connection, const unix_socket::Credentials& who) {
-  const std::string owner = OwnerOf(connection.get(), who);
-  auto client = Client::Create(std::move(connection), who, options_.vectors);
+std::optional<PeerId> Server::Find(const std::string& owner) const {
+  if (owner.empty()) return std::nullopt;
+  const std::optional<PeerId> peer = ids_.OwnedBy(owner);
+  if (!peer.has_value()) return std::nullopt;
+  const auto client = clients_.find(*peer);
+  if (client == clients_.end() || client->second->owner() != owner) {
+    return std::nullopt;
+  }
+  return peer;
+}
+
+void Server::Admit(UniqueFd connection, const unix_socket::Credentials& who,
+                   const std::string& owner) {
+  // Who comes by the name of one that is there is a stranger.
+  auto client =
+      Client::Create(std::move(connection), who,
+                     Find(owner).has_value() ? "" : owner, options_.vectors);
   if (!client.ok()) return Refuse(who, Refusal::kNoDescriptors);
   const absl::Time now = MonotonicNow();
   const std::optional<PeerId> taken =
       ids_.Give(owner, IsFragile(owner, who, options_.rest_ids), now);
   if (!taken.has_value()) return Refuse(who, Refusal::kFull);
   const PeerId peer = *taken;
-  const absl::Status watched = (*client)->Watch(
-      loop_, [this, peer](uint32_t ready) { OnReady(peer, ready); });
-  if (!watched.ok()) {
+  if (!Watch(peer, **client).ok()) {
     ids_.TakeBack(peer, now, now);
     return Refuse(who, Refusal::kNoDescriptors);
   }
@@ -134,6 +170,25 @@ void Server::Admit(UniqueFd connection, const unix_socket::Credentials& who) {
   holdings_changed_ = true;
   if (events_ != nullptr) events_->OnJoined(peer, who);
   delivery_->Wake();
+}
+
+void Server::Return(PeerId peer, UniqueFd connection,
+                    const unix_socket::Credentials& who) {
+  std::unique_ptr<Client>& client = clients_.at(peer);
+  client = client->Return(std::move(connection), who);
+  if (!Watch(peer, *client).ok()) {
+    Refuse(who, Refusal::kNoDescriptors);
+    return Depart(peer, Departure::kHungUp);
+  }
+  roster_.Return(peer);
+  ++counts_.returned;
+  if (events_ != nullptr) events_->OnReturned(peer, who);
+  delivery_->Wake();
+}
+
+absl::Status Server::Watch(PeerId peer, Client& client) {
+  return client.Watch(loop_,
+                      [this, peer](uint32_t ready) { OnReady(peer, ready); });
 }
 
 void Server::Refuse(const unix_socket::Credentials& who, Refusal why) {
@@ -152,6 +207,18 @@ void Server::OnReady(PeerId peer, uint32_t ready) {
 }
 
 void Server::Remove(PeerId peer, Departure why) {
+  Client& client = *clients_.at(peer);
+  if (why != Departure::kHungUp || client.owner().empty() ||
+      options_.absent_peers == absl::ZeroDuration()) {
+    return Depart(peer, why);
+  }
+  client.GoAway();
+  absences_->Begin(peer, MonotonicNow() + options_.absent_peers);
+  if (events_ != nullptr) events_->OnAway(peer, client.who());
+  delivery_->OnLeft(peer);
+}
+
+void Server::Depart(PeerId peer, Departure why) {
   const auto it = clients_.find(peer);
   const std::unique_ptr<Client> client = std::move(it->second);
   clients_.erase(it);
@@ -195,6 +262,7 @@ Status Server::status() const {
                             .queued = roster_.Owed(peer),
                             .unread = client->unread(),
                             .waiting = client->waits(),
+                            .away = client->turn() == Client::Turn::kAway,
                             .age = now - client->joined()});
   }
   return status;

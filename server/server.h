@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "core/doorbell.h"
 #include "core/protocol/id_pool.h"
 #include "core/protocol/roster.h"
+#include "server/absences.h"
 #include "server/acceptor.h"
 #include "server/access.h"
 #include "server/client.h"
@@ -60,6 +62,11 @@ class Server {
     absl::Duration stall_timeout = absl::Seconds(30);
     // How long the id of a client that may be known again is kept for it.
     absl::Duration keep_ids = absl::Seconds(60);
+    // How long the others are not told that a client that may be known again
+    // has closed its connection. If it comes again meanwhile, nobody notices,
+    // and it gets the events that it had, with what was rung in between. When
+    // all places are taken, who is away makes room.
+    absl::Duration absent_peers = absl::ZeroDuration();
     // Ids that clients had before a restart. Kept for as long; what does not
     // fit is left out.
     Holdings holdings;
@@ -81,7 +88,7 @@ class Server {
   // Closes all connections.
   ~Server();
 
-  // How many clients there are.
+  // How many clients there are, with those that are away.
   int peers() const { return static_cast<int>(clients_.size()); }
 
   // What is so now. Takes time with the square of the number of peers, about a
@@ -95,10 +102,18 @@ class Server {
   Server(EventLoop& loop, Options options, ServerEvents* events);
 
   void Connected(UniqueFd connection);
-  void Admit(UniqueFd connection, const unix_socket::Credentials& who);
+  void Admit(UniqueFd connection, const unix_socket::Credentials& who,
+             const std::string& owner);
+  // Who is known by `owner` and there, or away.
+  std::optional<PeerId> Find(const std::string& owner) const;
+  void Return(PeerId peer, UniqueFd connection,
+              const unix_socket::Credentials& who);
+  absl::Status Watch(PeerId peer, Client& client);
   void Refuse(const unix_socket::Credentials& who, Refusal why);
   void OnReady(PeerId peer, uint32_t ready);
+  // Takes leave of a client, for the time being if it may come back.
   void Remove(PeerId peer, Departure why);
+  void Depart(PeerId peer, Departure why);
   void OnTrouble(const absl::Status& trouble);
   void SaveIfChanged();
 
@@ -113,6 +128,7 @@ class Server {
   bool holdings_changed_ = false;
   std::unique_ptr<Delivery> delivery_;
   std::unique_ptr<StallWatch> stall_watch_;
+  std::unique_ptr<Absences> absences_;
   std::unique_ptr<Acceptor> acceptor_;
 };
 

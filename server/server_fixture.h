@@ -48,12 +48,20 @@ class RecordedEvents : public ServerEvents {
   void OnLeft(PeerId peer, const Credentials& /*who*/, Departure why) override {
     left.emplace_back(peer, why);
   }
+  void OnAway(PeerId peer, const Credentials& /*who*/) override {
+    away.push_back(peer);
+  }
+  void OnReturned(PeerId peer, const Credentials& /*who*/) override {
+    returned.push_back(peer);
+  }
   void OnRefused(const Credentials& /*who*/, Refusal why) override {
     refused.push_back(why);
   }
   void OnTrouble(const absl::Status& why) override { trouble.push_back(why); }
 
   std::vector<PeerId> joined;
+  std::vector<PeerId> away;
+  std::vector<PeerId> returned;
   std::vector<std::pair<PeerId, Departure>> left;
   std::vector<Refusal> refused;
   std::vector<absl::Status> trouble;

@@ -20,6 +20,7 @@ namespace ivshmem::server {
 // What happened since a server started.
 struct Counts {
   uint64_t joined = 0;
+  uint64_t returned = 0;  // After they were away.
   std::array<uint64_t, static_cast<size_t>(Departure::kCount)> left = {};
   std::array<uint64_t, static_cast<size_t>(Refusal::kCount)> refused = {};
   uint64_t trouble = 0;  // As ServerEvents::OnTrouble().
@@ -32,6 +33,7 @@ struct PeerStatus {
   uint64_t queued = 0;   // Messages that it is owed and was not sent yet.
   int unread = 0;        // Bytes of kernel memory for what it was sent.
   bool waiting = false;  // For room in its buffer, or for the kernel.
+  bool away = false;     // It may come back.
   absl::Duration age;
 };
 

@@ -32,6 +32,7 @@ Json Peer(const PeerStatus& peer, int vectors) {
           {"queued", peer.queued},
           {"unread_bytes", peer.unread},
           {"waiting", peer.waiting},
+          {"away", peer.away},
           {"age_seconds", absl::ToDoubleSeconds(peer.age)}};
 }
 
@@ -47,6 +48,7 @@ std::string StatusDocument(const Status& status, const ProcessStatus& process) {
                {"max_peers", status.max_peers}};
   json["counters"] = {
       {"joined", status.counts.joined},
+      {"returned", status.counts.returned},
       {"left", ByReason<Departure>(status.counts.left)},
       {"refused", ByReason<Refusal>(status.counts.refused)},
       {"messages", status.delivery.messages},

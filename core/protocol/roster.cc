@@ -15,18 +15,26 @@ constexpr int kGreeting = 3;  // Version, id, memory.
 Roster::Roster(int vectors) : vectors_(vectors) {}
 
 bool Roster::Join(PeerId id) {
-  if (!clients_.try_emplace(id).second) return false;
+  const auto [client, added] = clients_.try_emplace(id);
+  if (!added) return false;
   Record(id);
+  client->second.came = last_;
+  return true;
+}
+
+bool Roster::Return(PeerId id) {
+  const auto client = clients_.find(id);
+  if (client == clients_.end()) return false;
+  ForgetAll(client->second);
+  client->second.progress = {};
+  client->second.came = last_;
   return true;
 }
 
 void Roster::Leave(PeerId id) {
   const auto client = clients_.find(id);
   if (client == clients_.end()) return;
-  std::vector<bool>& knows = client->second.knows;
-  for (size_t known = 0; known < knows.size(); ++known) {
-    SetKnows(client->second, static_cast<PeerId>(known), false);
-  }
+  ForgetAll(client->second);
   clients_.erase(client);
   Record(id);
   ForgetIfUnknown(id);
@@ -68,9 +76,10 @@ uint64_t Roster::Owed(PeerId client) const {
   const auto it = clients_.find(client);
   if (it == clients_.end()) return 0;
   Progress progress = it->second.progress;
-  uint64_t owed = kGreeting - progress.greeting;
+  uint64_t owed = kGreeting - progress.greeting + vectors_ - progress.own;
   for (auto change = changes_.upper_bound(progress.cursor);
        change != changes_.end(); ++change) {
+    if (change->second == client) continue;
     owed += Open(it->second, *change, progress);
   }
   return owed;
@@ -100,7 +109,8 @@ bool Roster::Next(PeerId id, const Client& client,
     return true;
   }
   for (; change != changes_.end(); ++change) {
-    if (Open(client, *change, progress) > 0) {
+    if (change->first > client.came && progress.own < vectors_) break;
+    if (change->second != id && Open(client, *change, progress) > 0) {
       const int vector = progress.told++ - (progress.knew ? 1 : 0);
       message = {.number = change->second};
       if (vector >= 0) {
@@ -111,7 +121,11 @@ bool Roster::Next(PeerId id, const Client& client,
     }
     progress.cursor = change->first;
   }
-  return false;
+  if (progress.own == vectors_) return false;
+  message = {.number = id,
+             .handle = Outgoing::Handle::kVector,
+             .vector = static_cast<Vector>(progress.own++)};
+  return true;
 }
 
 void Roster::Record(PeerId id) {
@@ -119,6 +133,12 @@ void Roster::Record(PeerId id) {
   changes_.erase(entry.changed);
   entry.changed = ++last_;
   changes_.emplace_hint(changes_.end(), entry.changed, id);
+}
+
+void Roster::ForgetAll(Client& client) {
+  for (size_t known = 0; known < client.knows.size(); ++known) {
+    SetKnows(client, static_cast<PeerId>(known), false);
+  }
 }
 
 void Roster::SetKnows(Client& client, PeerId id, bool knows) {

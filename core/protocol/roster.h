@@ -59,6 +59,11 @@ class Roster {
   // The client with that id has gone. Nothing if there is none.
   void Leave(PeerId id);
 
+  // The client with that id came again, by another connection and with the same
+  // handles: it is greeted and told as one that comes now, and nobody else is
+  // told anything. Returns false if there is none.
+  bool Return(PeerId id);
+
   bool Has(PeerId id) const { return clients_.contains(id); }
   size_t size() const { return clients_.size(); }
 
@@ -90,6 +95,7 @@ class Roster {
   // How far a client has been told.
   struct Progress {
     int greeting = 0;    // Messages of the greeting.
+    int own = 0;         // Its own vectors.
     Serial cursor = 0;   // All changes up to this one.
     Serial current = 0;  // The change that is being told, ...
     bool knew = false;   // ... whether its first message is "gone", ...
@@ -98,6 +104,7 @@ class Roster {
 
   struct Client {
     Progress progress;
+    Serial came = 0;  // The last change of before; then it is told of itself.
     std::vector<bool> knows;  // Whether it was told of that id.
   };
 
@@ -116,6 +123,7 @@ class Roster {
   bool Next(PeerId id, const Client& client, Changes::const_iterator& change,
             Progress& progress, Outgoing& message) const;
   void Record(PeerId id);
+  void ForgetAll(Client& client);
   void SetKnows(Client& client, PeerId id, bool knows);
   void ForgetIfUnknown(PeerId id);
 

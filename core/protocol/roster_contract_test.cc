@@ -84,12 +84,33 @@ TEST(RosterTest, AnIdInUse) {
   EXPECT_EQ(roster.Owed(2), 0u);
 }
 
+// Who returns is greeted anew, and told of itself after all who are there; the
+// others hear nothing, unless they had not been told of it yet.
+TEST(RosterTest, OneReturns) {
+  Roster roster(2);
+  roster.Join(1);
+  roster.Join(2);
+  Send(roster, 1);
+  Send(roster, 2);
+  EXPECT_TRUE(roster.Return(1));
+  EXPECT_EQ(roster.size(), 2u);
+  EXPECT_EQ(roster.Owed(2), 0u);
+  EXPECT_EQ(roster.Owed(1), 7u);
+  roster.Join(3);
+  EXPECT_EQ(Peek(roster, 1), "0 1 -1+memory 2+0 2+1 1+0 1+1 3+0 3+1");
+  roster.Sent(1, 4);
+  EXPECT_TRUE(roster.Return(1));
+  EXPECT_EQ(Peek(roster, 1), "0 1 -1+memory 2+0 2+1 3+0 3+1 1+0 1+1");
+  EXPECT_EQ(Peek(roster, 3), "0 3 -1+memory 1+0 1+1 2+0 2+1 3+0 3+1");
+}
+
 // What is asked about somebody who is not there: nothing.
 TEST(RosterTest, NoSuchClient) {
   Roster roster(1);
   roster.Join(1);
   for (const PeerId id : {0, 2, 65535}) {
     roster.Leave(id);
+    EXPECT_FALSE(roster.Return(id));
     roster.Sent(id, kAll);
     EXPECT_FALSE(roster.Has(id));
     EXPECT_EQ(Peek(roster, id), "");

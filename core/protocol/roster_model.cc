@@ -30,6 +30,8 @@ std::ostream& operator<<(std::ostream& out, const RosterStep& step) {
       return out << "Join(" << step.id << ")";
     case RosterStep::Kind::kLeave:
       return out << "Leave(" << step.id << ")";
+    case RosterStep::Kind::kReturn:
+      return out << "Return(" << step.id << ")";
     case RosterStep::Kind::kSend:
       return out << "Peek(" << step.id << ", " << step.room << "), Sent("
                  << step.sent << ")";
@@ -48,6 +50,9 @@ absl::Status RosterModel::Do(const RosterStep& step) {
     case RosterStep::Kind::kLeave:
       done = Leave(step.id);
       break;
+    case RosterStep::Kind::kReturn:
+      done = Return(step.id);
+      break;
     case RosterStep::Kind::kSend:
       done = Send(step.id, step.room, step.sent);
       break;
@@ -63,8 +68,8 @@ absl::Status RosterModel::Join(PeerId id) {
   const bool joins = !there_.contains(id);
   if (joins) {
     there_[id] = ++last_life_;
-    views_[id];
     Change(id);
+    views_[id].came = last_change_;
   }
   return Same("Join", id, joins, roster_.Join(id));
 }
@@ -76,12 +81,24 @@ absl::Status RosterModel::Leave(PeerId id) {
   return absl::OkStatus();
 }
 
+// Nobody's life begins: others are told nothing.
+absl::Status RosterModel::Return(PeerId id) {
+  const bool returns = there_.contains(id);
+  if (returns) {
+    views_[id] = {};
+    views_[id].came = last_change_;
+  }
+  return Same("Return", id, returns, roster_.Return(id));
+}
+
 void RosterModel::Change(PeerId id) {
+  changed_[id] = ++last_change_;
   std::erase(changes_, id);
   changes_.push_back(id);
 }
 
-// What brings a view up to date, by the last change of each id.
+// What brings a view up to date, by the last change of each id; but of itself
+// it is told after those who were there when it came.
 std::vector<Outgoing> RosterModel::Expected(PeerId id) const {
   const auto it = views_.find(id);
   if (it == views_.end()) return {};
@@ -92,7 +109,13 @@ std::vector<Outgoing> RosterModel::Expected(PeerId id) const {
       {.number = -1, .handle = Outgoing::Handle::kMemory}};
   messages.erase(messages.begin(), messages.begin() + view.greeting);
 
-  for (const PeerId peer : changes_) {
+  std::vector<PeerId> order = changes_;
+  std::erase(order, id);
+  order.insert(
+      std::find_if(order.begin(), order.end(),
+                   [&](PeerId peer) { return changed_.at(peer) > view.came; }),
+      id);
+  for (const PeerId peer : order) {
     const auto there = there_.find(peer);
     const auto told = view.told.find(peer);
     int next = 0;

@@ -19,7 +19,7 @@ namespace ivshmem::protocol {
 
 // One step of a program for a roster.
 struct RosterStep {
-  enum class Kind : uint8_t { kJoin, kLeave, kSend, kSettle };
+  enum class Kind : uint8_t { kJoin, kLeave, kReturn, kSend, kSettle };
 
   Kind kind = Kind::kSettle;
   PeerId id = 0;
@@ -54,12 +54,14 @@ class RosterModel {
   // A client as it sees the world.
   struct View {
     Client client;
-    int greeting = 0;  // Messages of it.
+    int greeting = 0;   // Messages of it.
+    uint64_t came = 0;  // How many changes there had been.
     std::map<PeerId, Told> told;
   };
 
   absl::Status Join(PeerId id);
   absl::Status Leave(PeerId id);
+  absl::Status Return(PeerId id);
   absl::Status Send(PeerId id, size_t room, size_t sent);
   absl::Status Settle();
   absl::Status Read(PeerId id, View& view, const Outgoing& message);
@@ -75,6 +77,8 @@ class RosterModel {
   std::map<PeerId, Life> there_;
   std::map<PeerId, View> views_;
   std::vector<PeerId> changes_;  // Each id that ever was, by its last change.
+  std::map<PeerId, uint64_t> changed_;  // The number of that change.
+  uint64_t last_change_ = 0;
 };
 
 }  // namespace ivshmem::protocol

@@ -27,6 +27,7 @@ rc::Gen<RosterStep> AnyStep() {
       },
       rc::gen::weightedElement<Kind>({{6, Kind::kJoin},
                                       {4, Kind::kLeave},
+                                      {3, Kind::kReturn},
                                       {12, Kind::kSend},
                                       {1, Kind::kSettle}}),
       rc::gen::element<PeerId>(0, 1, 2, 3, 63, 64, 65535),

@@ -37,6 +37,16 @@ void EventLog::OnLeft(PeerId peer, const Credentials& who,
                       Format(who)));
 }
 
+void EventLog::OnAway(PeerId peer, const Credentials& who) {
+  if (!verbose_) return;
+  Say(absl::StrFormat("peer %d is away (%s)", peer, Format(who)));
+}
+
+void EventLog::OnReturned(PeerId peer, const Credentials& who) {
+  if (!verbose_) return;
+  Say(absl::StrFormat("peer %d came back (%s)", peer, Format(who)));
+}
+
 void EventLog::OnRefused(const Credentials& who, server::Refusal why) {
   if (!verbose_) return;
   Say(absl::StrFormat("refused: %s (%s)", server::Name(why), Format(who)));

@@ -25,6 +25,8 @@ class EventLog : public server::ServerEvents {
   void OnJoined(PeerId peer, const Credentials& who) override;
   void OnLeft(PeerId peer, const Credentials& who,
               server::Departure why) override;
+  void OnAway(PeerId peer, const Credentials& who) override;
+  void OnReturned(PeerId peer, const Credentials& who) override;
   void OnRefused(const Credentials& who, server::Refusal why) override;
   void OnTrouble(const absl::Status& trouble) override;
 

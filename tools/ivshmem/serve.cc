@@ -147,6 +147,7 @@ absl::Status Service::StartServer() {
            .rest_ids = options_.rest_ids,
            .stall_timeout = options_.stall_timeout,
            .keep_ids = options_.keep_ids,
+           .absent_peers = options_.absent_peers,
            .holdings = memory_->TakeHoldings(),
            .save =
                [this](const server::Server::Holdings& holdings) {

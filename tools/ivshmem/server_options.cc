@@ -217,6 +217,13 @@ void AddServerFlags(CLI::App& server, ServerFlags& flags) {
       ->type_name("SECONDS")
       ->capture_default_str();
   server
+      .add_option("--absent-peers", flags.absent_seconds,
+                  "Tell the others only after so long that a client that may "
+                  "come again has gone; if it does, no ring is lost")
+      ->check(CLI::Range(0.0, 86400.0))
+      ->type_name("SECONDS")
+      ->capture_default_str();
+  server
       .add_option("--rest-ids", flags.rest_ids,
                   "Give no id again while a client is there that knew it as "
                   "another's: QEMU dies of it. auto: for processes called "
@@ -262,6 +269,7 @@ absl::StatusOr<ServerOptions> Understand(const ServerFlags& typed) {
       .max_peers = flags.max_peers,
       .stall_timeout = absl::Seconds(flags.stall_seconds),
       .keep_ids = absl::Seconds(flags.keep_seconds),
+      .absent_peers = absl::Seconds(flags.absent_seconds),
       .rest_ids = ReadRestIds(flags.rest_ids),
       .state = flags.state,
       .status_socket = flags.status_socket,

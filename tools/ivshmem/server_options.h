@@ -36,6 +36,7 @@ struct ServerFlags {
   std::vector<std::string> groups;
   double stall_seconds = 30;
   double keep_seconds = 60;
+  double absent_seconds = 0;
   std::string rest_ids = "auto";
   std::string state;
   std::string status_socket;
@@ -59,6 +60,7 @@ struct ServerOptions {
   server::AccessList access;
   absl::Duration stall_timeout;
   absl::Duration keep_ids;
+  absl::Duration absent_peers;
   server::RestIds rest_ids = server::RestIds::kAuto;
   std::string state;
   std::string status_socket;
