@@ -299,6 +299,11 @@ SharedMemory ServerLink::Worker::memory() const {
   return mapped_.view();
 }
 
+int ServerLink::Worker::memory_fd() const {
+  absl::MutexLock lock(&mutex_);
+  return memory_.has_value() ? memory_->fd() : -1;
+}
+
 bool ServerLink::Worker::memory_sealed() const {
   absl::MutexLock lock(&mutex_);
   return memory_.has_value() && memory_->sealed();

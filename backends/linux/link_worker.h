@@ -49,6 +49,7 @@ class ServerLink::Worker : private LinkConnection::Receiver {
   absl::Status WaitJoined(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mutex_);
   std::optional<PeerId> id() const ABSL_LOCKS_EXCLUDED(mutex_);
   SharedMemory memory() const ABSL_LOCKS_EXCLUDED(mutex_);
+  int memory_fd() const ABSL_LOCKS_EXCLUDED(mutex_);
   bool memory_sealed() const ABSL_LOCKS_EXCLUDED(mutex_);
   std::string identity() const ABSL_LOCKS_EXCLUDED(mutex_);
   uint64_t count(Count count) const { return counters_.Get(count); }

@@ -99,6 +99,8 @@ std::optional<PeerId> ServerLink::id() const { return worker_->id(); }
 
 SharedMemory ServerLink::memory() const { return worker_->memory(); }
 
+int ServerLink::memory_fd() const { return worker_->memory_fd(); }
+
 bool ServerLink::memory_sealed() const { return worker_->memory_sealed(); }
 
 absl::StatusOr<RegistrationPtr> ServerLink::Attach(Device& device) {

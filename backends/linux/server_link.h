@@ -129,6 +129,10 @@ class ServerLink {
   // first join.
   SharedMemory memory() const;
 
+  // The memory's descriptor, for who hands it on to another process; open for
+  // as long as the link lives. -1 before the first join.
+  int memory_fd() const;
+
   // Whether nobody can shrink the memory: an access past a new end would be a
   // SIGBUS.
   bool memory_sealed() const;
