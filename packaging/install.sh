@@ -41,7 +41,7 @@ done
   || fail "--prefix and --libdir: expected letters, digits and /._+~-, got '$prefix' and '$libdir'"
 while [[ $prefix == */ && $prefix != / ]]; do prefix=${prefix%/}; done
 
-version=@VERSION@
+version=$(< packaging/version.txt)
 soversion=${version%%.*}
 shared=capi/libivshmem.so
 to=$destdir$prefix
@@ -112,4 +112,5 @@ find "$to/$libdir/pkgconfig/ivshmem.pc" "$to/$libdir/cmake/ivshmem" "$to/lib/sys
 
 echo "Installed ivshmem $version in $to"
 printf '  %-24s %s bytes\n' "libivshmem.so.$version" "$(stat -c %s "$to/$libdir/libivshmem.so.$version")"
-printf '  %-24s %s\n' 'linked to' "$(xargs <<< "$needed" | fold -s -w 76 | sed '2,$s/^/                           /')"
+echo "  linked to"
+sed 's/^/    /' <<< "$needed"

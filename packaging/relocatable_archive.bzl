@@ -25,25 +25,30 @@ def _relocatable_archive_impl(ctx):
         outputs = [archive],
         # --force-group-allocation: an inline function's section is kept as it is,
         # not dropped for the program's, which a local name would not find.
+        # objcopy makes no unique symbol local (nm's "u"), but a weak one.
         command = """
             set -e
-            object="$1.o"
+            object="$1.objects/{name}.o"
+            mkdir "$1.objects"
             ld -r --force-group-allocation -o "$object" --whole-archive {whole} --no-whole-archive \
                 --start-group {others} --end-group
+            nm "$object" | sed -n 's/^[0-9a-f]* u //p' > "$1.unique"
+            objcopy --weaken-symbols="$1.unique" "$object"
             objcopy --wildcard --keep-global-symbol='{exported}' --strip-unneeded "$object"
             ar rcsD "$1" "$object"
-            rm "$object"
+            rm -r "$1.objects" "$1.unique"
         """.format(
             whole = " ".join([file.path for file in whole]),
             others = " ".join([file.path for file in others]),
             exported = ctx.attr.exported,
+            name = ctx.attr.name[:-len(".a")],
         ),
         arguments = [archive.path],
         env = {"PATH": "/usr/bin:/bin"},
         mnemonic = "RelocatableArchive",
         progress_message = "Linking %s" % archive.short_path,
     )
-    return [DefaultInfo(files = depset([archive]))]
+    return [DefaultInfo(files = depset([archive]), runfiles = ctx.runfiles([archive]))]
 
 relocatable_archive = rule(
     implementation = _relocatable_archive_impl,
