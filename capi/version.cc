@@ -5,4 +5,4 @@
 
 uint32_t ivshmem_abi_version(void) { return IVSHMEM_ABI_VERSION; }
 
-const char* ivshmem_version_string(void) { return "0.1.0"; }
+const char* ivshmem_version_string(void) { return IVSHMEM_VERSION; }
