@@ -126,28 +126,36 @@ uint32_t Device::Position() const noexcept {
 template <typename Next>
 RegisterState Device::Update(Next next) noexcept {
   RegisterState before = state_.load(std::memory_order_acquire);
-  RegisterState after = next(before);
   // Goes round only when another thread's access came in between.
-  while (!(after == before) &&
-         !state_.compare_exchange_weak(before, after, std::memory_order_acq_rel,
-                                       std::memory_order_acquire)) {
-    after = next(before);
+  for (;;) {
+    const RegisterState after = next(before);
+    if (after == before ||
+        state_.compare_exchange_weak(before, after, std::memory_order_acq_rel,
+                                     std::memory_order_acquire)) {
+      return before;
+    }
   }
-  return before;
 }
 
 uint64_t Device::Read(uint64_t offset, int size) noexcept {
-  AccessResult result;
+  uint64_t value = 0;
+  RegisterState after;
   const uint32_t position = Position();
   const RegisterState before = Update([&](RegisterState state) {
-    result = ReadRegisters(config_.dialect, state, position, offset, size);
-    return result.state;
+    const AccessResult result =
+        ReadRegisters(config_.dialect, state, position, offset, size);
+    value = result.value;
+    return after = result.state;
   });
-  SettleLevel(before, result.state);
-  return result.value;
+  SettleLevel(before, after);
+  return value;
 }
 
 void Device::Write(uint64_t offset, int size, uint64_t value) noexcept {
+  if (IsDoorbell(offset, size)) {
+    const InFlight::Call call(in_flight_);
+    return Ring(call, Doorbell::Decode(static_cast<uint32_t>(value)));
+  }
   AccessResult result;
   const RegisterState before = Update([&](RegisterState state) {
     result = WriteRegisters(config_.dialect, state, offset, size, value);

@@ -109,7 +109,8 @@ constexpr int PieceSize(uint64_t offset, int left) {
 // How many whole dwords an access is under the two simpler rules; 0 when it
 // does nothing.
 constexpr int Dwords(AccessRule rule, uint64_t offset, int size) {
-  if (offset % size != 0) return 0;
+  // Sizes are powers of two, and a division takes as long as all the rest.
+  if ((offset & (static_cast<uint64_t>(size) - 1)) != 0) return 0;
   if (size == 4) return 1;
   return size == 8 && rule == AccessRule::kDwordOrPair ? 2 : 0;
 }
@@ -173,6 +174,12 @@ constexpr AccessResult WriteRegisters(const Dialect& dialect,
                   static_cast<uint32_t>(value >> 32 * i), result);
   }
   return result;
+}
+
+// Whether a write is what drivers write all day: the whole doorbell, which in
+// every dialect rings once and changes no state.
+constexpr bool IsDoorbell(uint64_t offset, int size) {
+  return offset == kDoorbellOffset && size == 4;
 }
 
 // A peer's interrupt reaches a device whose interrupt is a level.

@@ -51,6 +51,23 @@ static_assert(ReadRegisters(kQemuFlat, kStored, 9, 4, 4).value == 0);
 static_assert(WriteRegisters(kQemuFlat, {}, 0, 4, 5).state == RegisterState{});
 static_assert(WriteRegisters(kQemuFlat, {}, 4, 4, 5).state == RegisterState{});
 
+// What is treated as a ring and no more is a ring and no more, in every
+// dialect.
+constexpr bool RingsAndNoMore(const Dialect& dialect) {
+  const AccessResult result =
+      WriteRegisters(dialect, kStored, kDoorbellOffset, 4, 0x30002);
+  return result.rings == 1 && result.written[0] == 0x30002 &&
+         result.state == kStored;
+}
+static_assert(IsDoorbell(kDoorbellOffset, 4));
+static_assert(RingsAndNoMore(kRevision1) && RingsAndNoMore(kRevision0) &&
+              RingsAndNoMore(kQemu) && RingsAndNoMore(kQemuFlat) &&
+              RingsAndNoMore(kAcrn));
+static_assert(!IsDoorbell(kDoorbellOffset, 2) &&
+              !IsDoorbell(kDoorbellOffset, 8) &&
+              !IsDoorbell(kDoorbellOffset + 1, 4) &&
+              !IsDoorbell(kPositionOffset, 4));
+
 // QEMU's oddities, each as measured there.
 static_assert(ReadRegisters(kQemu, kStored, 9, 0, 1).value == 0x44);
 static_assert(ReadRegisters(kQemu, kStored, 9, 1, 1).value == 0);
