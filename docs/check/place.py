@@ -35,10 +35,16 @@ case $verb in
 esac
 """
 
-# Builds and runs, but here it is built.
+# These build and run, but here all is built.
 _DEMO = """\
 #!/usr/bin/env bash
 exec bazel-bin/examples/two_guests/two_guests "$@"
+"""
+
+_INSTALL = """\
+#!/usr/bin/env bash
+cd bazel-bin
+exec packaging/install "$@"
 """
 
 
@@ -50,8 +56,10 @@ class Place:
         self.folder = pathlib.Path(self._temporary.name)
         self._program("bin/bazel", _BAZEL)
         self._program("tools/demo", _DEMO)
+        self._program("tools/install", _INSTALL)
         (self.folder / "bazel-bin").symlink_to(root)
-        (self.folder / "testdata").symlink_to(root / "testdata")
+        for shared in ("examples", "testdata"):
+            (self.folder / shared).symlink_to(root / shared)
         (self.folder / "bin/ivshmem").symlink_to(root / "tools/ivshmem/ivshmem")
         self.environment = dict(os.environ, PATH=f"{self.folder}/bin:{os.environ['PATH']}", HOME=str(self.folder),
                                 LC_ALL="C.UTF-8")

@@ -132,9 +132,11 @@ class References:
                 continue
             if not label_is_there(self._root, block.run_by):
                 found.append(f"{block.where}: run by: there is no target {block.run_by}")
+            package = _LABEL.match(block.run_by)
+            build = self._root / (package[1] if package else ".") / "BUILD.bazel"
+            built = build.read_text() if build.is_file() else ""
             for source in block.sources:
-                path = self._root / source
-                build = path.parent / "BUILD.bazel"
-                if not build.is_file() or path.name not in build.read_text():
-                    found.append(f"{block.where}: no BUILD file has {source}")
+                folder, _, name = source.removeprefix(f"{package[1]}/" if package else "").rpartition("/")
+                if f'"{name}"' not in built and f'"{folder}/{name}"' not in built and f'"{folder}/*"' not in built:
+                    found.append(f"{block.where}: {build.relative_to(self._root)} has no {source}")
         return found
