@@ -1,8 +1,8 @@
 // Copyright 2026 The ivshmem Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// The least that a VMM does to join a server with its device; the README shows
-// it.
+// The least that a VMM does to join a server with its device;
+// docs/embedding.md shows it.
 
 #include <iostream>
 #include <string>

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The examples that the README shows run, and are as short as it says.
+# The examples that README and docs/embedding.md show run, and are as short as
+# the README says.
 set -euo pipefail
 
 fail() {
