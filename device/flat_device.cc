@@ -3,11 +3,13 @@
 
 #include "device/flat_device.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/memory/memory.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_format.h"
+#include "core/dialect.h"
 
 namespace ivshmem {
 namespace {
@@ -67,6 +69,15 @@ absl::StatusOr<std::unique_ptr<FlatDevice>> FlatDevice::Make(
     const absl::Status status = CheckState(*state, config, memory);
     if (!status.ok()) return status;
   }
+  // Before the block, which speaks to the host when it is made.
+  const uint64_t registers_size = kQemuFlat.block_size;
+  for (const absl::Status& status :
+       {CheckRange("registers_address", config.registers_address,
+                   registers_size),
+        CheckRange("memory_address", config.memory_address,
+                   std::max<uint64_t>(memory.size, 1))}) {
+    if (!status.ok()) return status;
+  }
   auto flat = absl::WrapUnique(new FlatDevice(config, memory));
   const Limits& limits = config.block.limits;
   const AllowedShortcuts shortcuts =
@@ -98,13 +109,6 @@ absl::StatusOr<std::unique_ptr<FlatDevice>> FlatDevice::Make(
     if (!started.ok()) return started;
   }
 
-  const uint64_t registers_size = flat->block_->registers_size();
-  for (const absl::Status& status :
-       {CheckRange("registers_address", config.registers_address,
-                   registers_size),
-        CheckRange("memory_address", config.memory_address, memory.size)}) {
-    if (!status.ok()) return status;
-  }
   if (host.mmio != nullptr) {
     absl::StatusOr<RegistrationPtr> claim = host.mmio->Claim(
         config.registers_address, registers_size, flat->block_->registers());

@@ -235,5 +235,24 @@ TEST_F(FlatDeviceTest, RestoreErrorsNameTheField) {
             "state.memory_address: expected 0x60000000, as configured, got 0");
 }
 
+// All is checked before the host hears anything, the configuration as well: not
+// even that there is no line.
+TEST_F(FlatDeviceTest, NothingIsHeardOfWhatIsRefused) {
+  FlatDevice::Host host = Plain();
+  host.irq = nullptr;
+  const FlatDeviceState saved = Make(host)->Save();
+  EXPECT_EQ(events_.count(DeviceEvent::Kind::kWarning), 1);
+  FlatDevice::Config config = {.registers_address = 2};
+  FlatDeviceState state = saved;
+  state.registers_address = 2;
+  state.memory_address = 0;
+  EXPECT_EQ(
+      FlatDevice::Restore(config, shared(), host, state).status().message(),
+      "registers_address: expected a multiple of 4, got 0x2");
+  EXPECT_EQ(FlatDevice::Create(config, shared(), host).status().message(),
+            "registers_address: expected a multiple of 4, got 0x2");
+  EXPECT_EQ(events_.count(DeviceEvent::Kind::kWarning), 1);
+}
+
 }  // namespace
 }  // namespace ivshmem

@@ -215,6 +215,11 @@ PciDeviceState PciDevice::Save() {
   return state;
 }
 
+std::optional<uint64_t> PciDevice::ShownAt(int bar) const noexcept {
+  const std::optional<uint64_t> address = function_->BarAddress(bar);
+  return placement_->Refused(bar, address) ? std::nullopt : address;
+}
+
 absl::Status PciDevice::RestoreHidden(
     const std::array<bool, pci::kBars>& hidden) {
   for (int bar = 0; bar < pci::kBars; ++bar) {

@@ -43,8 +43,8 @@ namespace ivshmem {
 //
 // The VMM hands the guest's config accesses to ConfigRead() and ConfigWrite().
 // For the BARs it either gives a `Host::mmio`, through which the device claims
-// its ranges as the guest moves them, or finds the BAR itself
-// (function().BarAddress()) and calls bar().
+// its ranges as the guest moves them, or finds the BAR itself (ShownAt()) and
+// calls bar().
 //
 // Threading: as Device and pci::Function: everything from any thread at once.
 // What is called outside may call back. It may destroy the object only where
@@ -158,6 +158,11 @@ class PciDevice : private InterruptSink,
 
   // The guest's accesses of BAR `bar`; see pci::Function::bar().
   MmioHandler& bar(int bar) { return function_->bar(bar); }
+
+  // Where the guest sees BAR `bar` (0..5): where it is decoded, unless the host
+  // refused it there, or that of the device that this one was restored from
+  // did. Any thread.
+  std::optional<uint64_t> ShownAt(int bar) const noexcept;
 
   // The bus's RST#: config space, MSI-X and registers; id and peers stay.
   void Reset() noexcept;

@@ -6,13 +6,18 @@
 
 #include "device/pci_device_state.h"
 
+#include <array>
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "backends/mock/host.h"
+#include "bus/access.h"
 #include "bus/pci/registers.h"
 #include "core/switchboard.h"
 #include "device/pci_guest.h"
@@ -134,6 +139,30 @@ TEST_F(PciDeviceStateTest, AHiddenBarStaysHidden) {
   guest.SetConfig(pci::kBar0, 4, 0xfc000000);
   EXPECT_EQ(host_.space().Read32(0xfc000008), 1u);
   EXPECT_THAT(guest.pci().Save().hidden_bars, Each(false));
+}
+
+// A VMM that finds the BARs itself asks where they are seen, and so honours
+// what was refused where the state comes from.
+TEST_F(PciDeviceStateTest, AHiddenBarStaysHiddenWhereTheVmmDispatches) {
+  PciGuest guest(host_, {}, Offer());
+  EXPECT_EQ(guest.pci().ShownAt(0), std::nullopt) << "not decoded";
+  guest.Enumerate();
+  EXPECT_EQ(guest.pci().ShownAt(0), PciGuest::kBar0);
+  guest.SetConfig(pci::kBar0 + 4, 4, 0xfd000000);
+  guest.SetConfig(pci::kBar0, 4, 0xfd000000);
+  EXPECT_EQ(guest.pci().ShownAt(0), std::nullopt) << "refused";
+  EXPECT_EQ(guest.pci().ShownAt(1), 0xfd000000);
+  const PciDeviceState state = guest.pci().Save();
+  const auto restored = PciDevice::Restore({}, guest.shared(), {}, state);
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  EXPECT_EQ((*restored)->function().BarAddress(0), 0xfd000000);
+  EXPECT_EQ((*restored)->ShownAt(0), std::nullopt);
+  EXPECT_EQ((*restored)->ShownAt(1), 0xfd000000);
+  EXPECT_EQ((*restored)->Save(), state);
+  std::array<uint8_t, 4> bytes;
+  StoreLittleEndian(0xfc000000, absl::MakeSpan(bytes));
+  (*restored)->ConfigWrite(pci::kBar0, bytes);
+  EXPECT_EQ((*restored)->ShownAt(0), 0xfc000000);
 }
 
 // Where the BARs are in a state is by what was saved, not by what is now.
