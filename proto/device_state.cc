@@ -135,11 +135,11 @@ absl::StatusOr<DeviceState> DecodeDevice(const state::DeviceState& from) {
 
 absl::StatusOr<pci::FunctionState> DecodeFunction(const state::PciState& from) {
   if (from.bars_size() != pci::kBars) {
-    return Invalid(".pci.bars", absl::StrCat(pci::kBars, " registers"),
+    return Invalid(".bars", absl::StrCat(pci::kBars, " registers"),
                    absl::StrCat(from.bars_size()));
   }
   if (from.msix_size() > kMaxVectors) {
-    return Invalid(".pci.msix", absl::StrCat("at most ", kMaxVectors),
+    return Invalid(".msix", absl::StrCat("at most ", kMaxVectors),
                    absl::StrCat(from.msix_size()));
   }
   Narrow narrow;
@@ -150,19 +150,19 @@ absl::StatusOr<pci::FunctionState> DecodeFunction(const state::PciState& from) {
     return narrow.As<uint8_t>(field, value);
   };
   pci::FunctionState function = {
-      .vendor_id = word(".pci.vendor_id", from.vendor_id()),
-      .device_id = word(".pci.device_id", from.device_id()),
-      .revision = byte(".pci.revision", from.revision()),
+      .vendor_id = word(".vendor_id", from.vendor_id()),
+      .device_id = word(".device_id", from.device_id()),
+      .revision = byte(".revision", from.revision()),
       .class_code =
-          narrow.As<uint32_t>(".pci.class_code", from.class_code(), 0xffffff),
-      .header_type = byte(".pci.header_type", from.header_type()),
+          narrow.As<uint32_t>(".class_code", from.class_code(), 0xffffff),
+      .header_type = byte(".header_type", from.header_type()),
       .subsystem_vendor_id =
-          word(".pci.subsystem_vendor_id", from.subsystem_vendor_id()),
-      .subsystem_id = word(".pci.subsystem_id", from.subsystem_id()),
-      .command = word(".pci.command", from.command()),
-      .cache_line_size = byte(".pci.cache_line_size", from.cache_line_size()),
-      .interrupt_line = byte(".pci.interrupt_line", from.interrupt_line()),
-      .msix_control = word(".pci.msix_control", from.msix_control())};
+          word(".subsystem_vendor_id", from.subsystem_vendor_id()),
+      .subsystem_id = word(".subsystem_id", from.subsystem_id()),
+      .command = word(".command", from.command()),
+      .cache_line_size = byte(".cache_line_size", from.cache_line_size()),
+      .interrupt_line = byte(".interrupt_line", from.interrupt_line()),
+      .msix_control = word(".msix_control", from.msix_control())};
   if (!narrow.status().ok()) return narrow.status();
   for (int bar = 0; bar < pci::kBars; ++bar) {
     function.bars[bar] = from.bars(bar);
@@ -183,7 +183,7 @@ absl::StatusOr<std::array<bool, pci::kBars>> DecodeHidden(
   uint32_t least = 0;
   for (const uint32_t bar : from.hidden_bars()) {
     if (bar < least || bar >= pci::kBars) {
-      return Invalid(".pci.hidden_bars",
+      return Invalid(".hidden_bars",
                      absl::StrCat("ascending numbers below ", pci::kBars),
                      absl::StrCat(bar));
     }
@@ -213,7 +213,7 @@ absl::Status CheckKnown(const state::DeviceState& from) {
   }
   for (int i = 0; i < from.pci().msix_size(); ++i) {
     absl::Status status =
-        CheckKnown(absl::StrCat(".pci.msix[", i, "]"), from.pci().msix(i));
+        CheckKnown(absl::StrCat(".msix[", i, "]"), from.pci().msix(i));
     if (!status.ok()) return status;
   }
   return absl::OkStatus();

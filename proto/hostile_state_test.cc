@@ -240,7 +240,7 @@ TEST_F(HostileStateTest, UnknownFields) {
   EXPECT_THAT(DecodeError([&](auto& state) {
                 add(*state.mutable_pci()->mutable_msix(1));
               }),
-              HasSubstr("state.pci.msix[1]: expected fields"));
+              HasSubstr("state.msix[1]: expected fields"));
   EXPECT_THAT(DecodeError([&](auto& state) { add(*state.mutable_flat()); }),
               HasSubstr("state.flat: expected fields"));
 }
@@ -259,21 +259,21 @@ TEST_F(HostileStateTest, TooWide) {
            [](auto& s) {
              s.set_interrupts(static_cast<state::DeviceState::Interrupts>(77));
            }},
-          {".pci.command: expected 0..65535, got 65536",
+          {".command: expected 0..65535, got 65536",
            [](auto& s) { s.mutable_pci()->set_command(65536); }},
-          {".pci.revision: expected 0..255, got 256",
+          {".revision: expected 0..255, got 256",
            [](auto& s) { s.mutable_pci()->set_revision(256); }},
-          {".pci.class_code: expected 0..16777215, got 16777216",
+          {".class_code: expected 0..16777215, got 16777216",
            [](auto& s) { s.mutable_pci()->set_class_code(1 << 24); }},
-          {".pci.bars: expected 6 registers, got 7",
+          {".bars: expected 6 registers, got 7",
            [](auto& s) { s.mutable_pci()->add_bars(0); }},
-          {".pci.msix: expected at most 2048, got 2049",
+          {".msix: expected at most 2048, got 2049",
            [](auto& s) {
              while (s.pci().msix_size() < 2049) s.mutable_pci()->add_msix();
            }},
-          {".pci.hidden_bars: expected ascending numbers below 6, got 6",
+          {".hidden_bars: expected ascending numbers below 6, got 6",
            [](auto& s) { s.mutable_pci()->add_hidden_bars(6); }},
-          {".pci.hidden_bars: expected ascending numbers below 6, got 1",
+          {".hidden_bars: expected ascending numbers below 6, got 1",
            [](auto& s) {
              s.mutable_pci()->add_hidden_bars(1);
              s.mutable_pci()->add_hidden_bars(1);
