@@ -7,30 +7,13 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "fuzz/fuzzed_script.h"
 #include "fuzz/judged_play.h"
-#include "proto/script.pb.h"
-
-namespace ivshmem::script {
-namespace {
-
-bool Wanted(const Step& step) {
-  switch (step.operation_case()) {
-    case Step::kRead:
-      return step.read().has_config() || step.read().has_msix();
-    case Step::kWrite:
-      return step.write().has_config() || step.write().has_msix();
-    case Step::kInterrupt:
-    case Step::kReset:
-      return true;
-    default:
-      return false;
-  }
-}
-
-}  // namespace
-}  // namespace ivshmem::script
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  ivshmem::script::JudgedPlay({data, size}, ivshmem::script::Wanted);
+  using namespace ivshmem::script;  // NOLINT: a file of three lines.
+  const FuzzedScript fuzzed =
+      DecodeFuzzed({data, size}, StepFilterOf("config_msix"));
+  JudgedPlay(fuzzed.script, fuzzed.short_cuts);
   return 0;
 }

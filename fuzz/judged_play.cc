@@ -19,8 +19,6 @@
 #include "absl/strings/str_cat.h"
 #include "bus/pci/registers.h"
 #include "core/registers.h"
-#include "script/acceleration.h"
-#include "script/bytes.h"
 #include "script/library_subject.h"
 #include "script/play.h"
 #include "script/subject.h"
@@ -59,9 +57,6 @@ constexpr uint32_t ConstantBits(int i, bool msix) {
       return ~0u;
   }
 }
-// Vectors of one peer. Each that arrives costs a device with short cuts time
-// with the number of those that are there.
-constexpr uint32_t kMostVectors = 64;
 
 constexpr uint64_t kMsixEntryBytes = 16;
 constexpr uint64_t kVectorControl = 12;
@@ -76,19 +71,6 @@ struct Seen {
   bool msix = false;  // Enabled.
   bool line = false;
 };
-
-// Which short cuts the second world has; bytes know nothing of it.
-Acceleration ShortCuts(absl::Span<const uint8_t> bytes,
-                       const config::World& world) {
-  const int chosen = bytes.size() < 2 ? 0 : bytes[1] / kStages % 3;
-  // Its smaller writes of the doorbell can tell (acceleration.h).
-  const bool can_tell = std::any_of(
-      world.devices().begin(), world.devices().end(), [](const auto& device) {
-        return device.pci().dialect() == config::Pci::QEMU;
-      });
-  if (chosen == 0 || (chosen == 2 && can_tell)) return Acceleration::kAll;
-  return chosen == 1 ? Acceleration::kLimited : Acceleration::kSwallowing;
-}
 
 class Judge {
  public:
@@ -310,13 +292,9 @@ class Judge {
 
 }  // namespace
 
-void JudgedPlay(absl::Span<const uint8_t> bytes, bool (*wanted)(const Step&)) {
-  const Script script = Decode(bytes);
-  Judge judge(script, ShortCuts(bytes, script.world()));
-  for (const Step& step : script.steps()) {
-    if (step.peer_joins().vectors() > kMostVectors) continue;
-    if (wanted(step)) judge.Do(step);
-  }
+void JudgedPlay(const Script& script, Acceleration short_cuts) {
+  Judge judge(script, short_cuts);
+  for (const Step& step : script.steps()) judge.Do(step);
   judge.Finish();
 }
 

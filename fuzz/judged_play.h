@@ -4,22 +4,21 @@
 #ifndef IVSHMEM_FUZZ_JUDGED_PLAY_H_
 #define IVSHMEM_FUZZ_JUDGED_PLAY_H_
 
-#include <cstdint>
-
-#include "absl/types/span.h"
 #include "proto/script.pb.h"
+#include "script/acceleration.h"
 
 namespace ivshmem::script {
 
-// Decodes `bytes` and plays the steps that are `wanted` on the library's
-// devices, twice: all trapped, and with short cuts. Ends the process, with the
-// Script up to there printed, where the two differ, or where after a step
+// Plays `script`, whose world is one of Worlds() (script/worlds.h), on the
+// library's devices, twice: all trapped, and with short cuts. Ends the process,
+// with the Script up to there printed, where the two differ, or where after a
+// step
 //   - a bit of config space is not what it was that no guest can change,
 //   - a reserved bit of the MSI-X table is set,
 //   - a message came of a device whose MSI-X is off,
 //   - a line is not at the level of Status and Mask,
 //   - somebody was rung by a step that rings nobody.
-void JudgedPlay(absl::Span<const uint8_t> bytes, bool (*wanted)(const Step&));
+void JudgedPlay(const Script& script, Acceleration short_cuts);
 
 }  // namespace ivshmem::script
 

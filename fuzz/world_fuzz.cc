@@ -7,20 +7,12 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "fuzz/fuzzed_script.h"
 #include "fuzz/judged_play.h"
-#include "proto/script.pb.h"
-
-namespace ivshmem::script {
-namespace {
-
-bool Wanted(const Step& step) {
-  return step.operation_case() != Step::OPERATION_NOT_SET;
-}
-
-}  // namespace
-}  // namespace ivshmem::script
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  ivshmem::script::JudgedPlay({data, size}, ivshmem::script::Wanted);
+  using namespace ivshmem::script;  // NOLINT: a file of three lines.
+  const FuzzedScript fuzzed = DecodeFuzzed({data, size}, StepFilterOf("world"));
+  JudgedPlay(fuzzed.script, fuzzed.short_cuts);
   return 0;
 }

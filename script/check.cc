@@ -130,7 +130,7 @@ absl::Status Checker::CheckOperation(const Step& step,
           !most.ok()) {
         return most;
       }
-      return census_.Join(device, joins.id());
+      return census_.Join(device, joins);
     }
     case Step::kPeerLeaves:
       return census_.Leave(device, step.peer_leaves().id());

@@ -9,8 +9,9 @@
 
 namespace ivshmem::script {
 
-// What is wrong with a Script by itself: what no subject could play, or what no
-// outcome could satisfy. Errors: InvalidArgument that names the place, what was
+// What is wrong with a Script by itself: what no subject could play, what no
+// outcome could satisfy, or what would take more memory to play than a Script
+// may (census.h). Errors: InvalidArgument that names the place, what was
 // expected and what came: "steps[3].write.size: expected 1..64, got 70".
 absl::Status Check(const Script& script);
 

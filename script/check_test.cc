@@ -3,12 +3,15 @@
 
 #include "script/check.h"
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "proto/text.h"
+#include "script/census.h"
 
 namespace ivshmem::script {
 namespace {
@@ -200,6 +203,72 @@ TEST(CheckTest, ChecksStates) {
   EXPECT_EQ(Wrong("steps { save { name: 'x' } } steps { unplug { } } steps { "
                   "peer_joins { id: 1 } } steps { restore { name: 'x' } }"),
             "steps[3].restore.id: expected a free one, got 1, which is in use");
+}
+
+// Few bytes do not make who plays them hold much: names of saved states ...
+TEST(CheckTest, ChecksHowManyAreSaved) {
+  std::string saves;
+  for (size_t i = 0; i < kMostSaves; ++i) {
+    absl::StrAppend(&saves, "steps { save { name: '", i, "' } }");
+  }
+  EXPECT_EQ(Wrong(saves), "");
+  EXPECT_EQ(Wrong(saves + "steps { save { name: '7' } }"), "");
+  EXPECT_EQ(Wrong(saves + "steps { save { name: 'x' } }"),
+            "steps[256].save.name: expected one of 256 at most, got another");
+}
+
+// ... devices ...
+TEST(CheckTest, ChecksHowManyDevicesThereAre) {
+  const auto wrong = [](size_t devices) {
+    Script script;
+    std::string world = "regions { name: 'r' size: 16 }";
+    for (size_t i = 0; i < devices; ++i) {
+      absl::StrAppend(&world, "devices { name: '", i,
+                      "' region: 'r' flat { memory_address: 4096 } }");
+    }
+    EXPECT_TRUE(ParseText("world { " + world + " }", script).ok());
+    return std::string(Check(script).message());
+  };
+  EXPECT_EQ(wrong(kMostDevices), "");
+  EXPECT_EQ(wrong(kMostDevices + 1),
+            "world.devices: expected at most 64, got 65");
+}
+
+// ... and who can ring whom. Two devices are in region r, one has 1 vector, the
+// other the 2 of a flat one; b has 1.
+TEST(CheckTest, ChecksHowManyCanBeRung) {
+  constexpr uint64_t kRoom = kMostConnections - 2 * 3 - 1;
+  constexpr uint64_t kWhole = kRoom / 2 / 2048;
+  std::string joins;
+  for (uint64_t i = 0; i < kWhole; ++i) {
+    absl::StrAppend(&joins, "steps { peer_joins { id: ", 100 + i,
+                    " vectors: 2048 } }");
+  }
+  const uint64_t left = kRoom / 2 - kWhole * 2048;
+  absl::StrAppend(&joins, "steps { peer_joins { id: 99 vectors: ", left,
+                  " } }");
+  EXPECT_EQ(Wrong(joins), "");
+  const std::string one = "steps { peer_joins { id: 98 vectors: 1 } }";
+  EXPECT_EQ(Wrong(joins + one),
+            absl::StrCat("steps[", kWhole + 1,
+                         "].peer_joins.vectors: expected at most 262144 that "
+                         "devices can ring, in all, got 262145"));
+  EXPECT_EQ(Wrong(joins + "steps { device: 'b' peer_joins { vectors: 1 } }"),
+            "");
+  EXPECT_EQ(Wrong(joins + "steps { peer_leaves { id: 99 } }" + one), "");
+  Script script;
+  ASSERT_TRUE(
+      ParseText("world { regions { name: 'r' size: 4096 } }", script).ok());
+  for (int i = 0; i < 12; ++i) {
+    auto& device = *script.mutable_world()->add_devices();
+    device.set_name(absl::StrCat(i));
+    device.set_region("r");
+    device.mutable_pci()->set_slot(i);
+    device.mutable_pci()->set_vectors(2048);
+  }
+  EXPECT_EQ(Check(script).message(),
+            "world.vectors: expected at most 262144 that devices can ring, in "
+            "all, got 294912");
 }
 
 TEST(CheckTest, ChecksOutcomes) {

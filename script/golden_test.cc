@@ -3,49 +3,30 @@
 
 // The Scripts in testdata/scripts/, on the library's devices, on every host.
 
-#include <algorithm>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "gtest/gtest.h"
+#include "script/files.h"
 #include "script/library_subject.h"
 #include "script/play.h"
-#include "script/text.h"
 
 namespace ivshmem::script {
 namespace {
 
-std::vector<std::string> Files() {
-  const std::filesystem::path root = std::getenv("TEST_SRCDIR");
-  std::vector<std::string> files;
-  for (const auto& entry : std::filesystem::directory_iterator(
-           root / std::getenv("TEST_WORKSPACE") / "testdata/scripts")) {
-    files.push_back(entry.path());
-  }
-  std::sort(files.begin(), files.end());
-  return files;
-}
+std::vector<std::string> Files() { return ScriptFiles("testdata/scripts"); }
 
 Script Read(const std::string& path) {
-  std::ifstream file(path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  const auto script = ParseScript(text.str());
+  const auto script = ReadScript(path);
   EXPECT_TRUE(script.ok()) << script.status();
   return script.value_or(Script());
 }
 
 class GoldenTest : public ::testing::TestWithParam<std::string> {};
 
-INSTANTIATE_TEST_SUITE_P(
-    All, GoldenTest, ::testing::ValuesIn(Files()), [](const auto& info) {
-      return std::filesystem::path(info.param).stem().string();
-    });
+INSTANTIATE_TEST_SUITE_P(All, GoldenTest, ::testing::ValuesIn(Files()),
+                         CaseOfFile);
 
 TEST(GoldenFilesTest, AreThere) { EXPECT_GE(Files().size(), 8u); }
 

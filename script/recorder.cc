@@ -4,6 +4,7 @@
 #include "script/recorder.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -155,7 +156,7 @@ Recorder::Recorder(const config::World& world, absl::string_view device,
 void Recorder::Start(Device& device) {
   absl::MutexLock lock(&mutex_);
   device_ = &device;
-  const std::optional<PeerId> id = device.id();
+  const std::optional<PeerId> id = told_id_ = device.id();
   if (!script_.world().devices().empty() && id.has_value()) {
     script_.mutable_world()->mutable_devices(0)->set_id(*id);
   } else if (Step* const step = Add(); step != nullptr) {
@@ -194,12 +195,17 @@ Step* Recorder::Add() {
   return script_.add_steps();
 }
 
-Recorder::Peers Recorder::ConnectedPeers() const {
+Recorder::Peers Recorder::ConnectedPeers() {
   Peers peers;
-  const std::optional<PeerId> own = device_->id();
   for (const PeerTable::Connection& each : device_->peers().Connections()) {
-    if (each.doorbell.peer == own) continue;
     peers[each.doorbell.peer].insert(each.doorbell.vector);
+  }
+  // The device may have an id that no event has told of yet.
+  if (const auto own = device_->id(); own.has_value()) peers.erase(*own);
+  if (told_id_.has_value()) peers.erase(*told_id_);
+  // By these its own vectors are known until they have gone once.
+  for (auto id = former_ids_.begin(); id != former_ids_.end();) {
+    id = peers.erase(*id) != 0 ? std::next(id) : former_ids_.erase(id);
   }
   return peers;
 }
@@ -266,14 +272,14 @@ void Recorder::OnEvent(const DeviceEvent& event) noexcept {
           if (Step* const step = Add(); step != nullptr) step->mutable_reset();
           break;
         case DeviceEvent::Kind::kIdChanged:
-          // Whose id it now has is gone. The device's own vectors may still be
-          // known by the old one, which makes no peer of them.
+          if (told_id_.has_value()) former_ids_.insert(*told_id_);
+          told_id_ = event.text.empty() ? std::optional(event.doorbell.peer)
+                                        : std::nullopt;
+          // Whose id it now has is gone.
           ForgetPeers(ConnectedPeers());
           if (Step* const step = Add(); step != nullptr) {
             step->mutable_set_id();
-            if (event.text.empty()) {
-              step->mutable_set_id()->set_id(event.doorbell.peer);
-            }
+            if (told_id_.has_value()) step->mutable_set_id()->set_id(*told_id_);
           }
           break;
         default:

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -81,8 +82,8 @@ class Recorder : public DeviceEvents {
   // Null when there is no room.
   Step* Add() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void LookForPeers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // The device's own vectors are not among them.
-  Peers ConnectedPeers() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The device's own vectors are not among them, by whatever id.
+  Peers ConnectedPeers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Those who are not among `now`.
   void ForgetPeers(const Peers& now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -96,6 +97,10 @@ class Recorder : public DeviceEvents {
   int under_way_ ABSL_GUARDED_BY(mutex_) = 0;      // Accesses.
   // Who can be rung, as the Script has it.
   Peers peers_ ABSL_GUARDED_BY(mutex_);
+  // The device's id as the Script has it; and those before it by which its own
+  // vectors may still be known.
+  std::optional<PeerId> told_id_ ABSL_GUARDED_BY(mutex_);
+  std::set<PeerId> former_ids_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace ivshmem::script

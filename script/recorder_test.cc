@@ -14,6 +14,7 @@
 #include "absl/types/span.h"
 #include "backends/mock/host.h"
 #include "bus/access.h"
+#include "core/events.h"
 #include "core/notifier.h"
 #include "device/pci_device.h"
 #include "gmock/gmock.h"
@@ -46,6 +47,20 @@ class Silent : public Notifier {
   std::function<void()> on_signal;
 };
 
+// Something happens between the change of an id and its being told.
+class Relay : public DeviceEvents {
+ public:
+  explicit Relay(DeviceEvents& next) : next_(next) {}
+  void OnEvent(const DeviceEvent& event) noexcept override {
+    if (event.kind == DeviceEvent::Kind::kIdChanged && before_id) before_id();
+    next_.OnEvent(event);
+  }
+  std::function<void()> before_id;
+
+ private:
+  DeviceEvents& next_;
+};
+
 // A device that is recorded, on a mock host.
 class RecorderTest : public ::testing::Test {
  protected:
@@ -60,7 +75,7 @@ class RecorderTest : public ::testing::Test {
     config.bar_addresses = {0xfe000000, 0xfe010000, {}};
     auto device = PciDevice::Create(
         config, {memory_.data(), memory_.size()},
-        {.mmio = &space_, .msi = &host_.msi(), .events = &recorder_});
+        {.mmio = &space_, .msi = &host_.msi(), .events = &relay_});
     EXPECT_TRUE(device.ok()) << device.status();
     device_ = *std::move(device);
     config_ = recorder_.Wrap(Access::kConfig, device_->config());
@@ -99,6 +114,7 @@ class RecorderTest : public ::testing::Test {
   std::vector<uint8_t> memory_ = std::vector<uint8_t>(4096);
   mock::Host host_;
   Recorder recorder_;
+  Relay relay_{recorder_};
   RecordedSpace space_;
   std::unique_ptr<PciDevice> device_;
   std::unique_ptr<MmioHandler> config_;
@@ -229,6 +245,46 @@ TEST_F(RecorderTest, RecordsFromTheStart) {
   config_->Read(0, absl::MakeSpan(bytes));
   EXPECT_EQ(bytes[0], 0xf4);
   EXPECT_EQ(Steps(), "");
+}
+
+// By the id that it has, had, or has not been told of yet, a device's own
+// vectors are nobody else's, whenever its guest rings; a peer that has the id
+// later is.
+TEST_F(RecorderTest, OwnVectorsAreNoPeer) {
+  Connect(3, 0);
+  Connect(7, 0);
+  recorder_.Start(device_->device());
+  Config(4, 2, 6);
+  const auto ring = [this](uint32_t doorbell) {
+    host_.space().Write32(0xfe00000c, doorbell);
+  };
+  relay_.before_id = [&] { ring(0x70000); };
+  device_->device().SetId(9);
+  relay_.before_id = nullptr;
+  ring(0x70000);
+  // Who has set the id brings the vectors after it.
+  Connect(9, 0);
+  ring(0x70000);
+  device_->device().peers().Disconnect(3);
+  ring(0x70000);
+  Connect(3, 0);
+  ring(0x30000);
+  EXPECT_EQ(Steps(),
+            "steps { peer_joins { id: 7 vectors: 1 } }\n"
+            "steps { write { config: 4 size: 2 value: 6 } }\n"
+            "steps { write { registers: 0xc value: 0x70000 } "
+            "effects { rings { peer: 7 } } }\n"
+            "steps { set_id { id: 9 } }\n"
+            "steps { write { registers: 0xc value: 0x70000 } "
+            "effects { rings { peer: 7 } } }\n"
+            "steps { write { registers: 0xc value: 0x70000 } "
+            "effects { rings { peer: 7 } } }\n"
+            "steps { write { registers: 0xc value: 0x70000 } "
+            "effects { rings { peer: 7 } } }\n"
+            "steps { peer_joins { id: 3 vectors: 1 } }\n"
+            "steps { write { registers: 0xc value: 0x30000 } "
+            "effects { rings { peer: 3 } } }\n");
+  EXPECT_EQ(Replay(), absl::OkStatus());
 }
 
 class ShortRecorderTest : public RecorderTest {

@@ -23,11 +23,14 @@ class Shrinker {
  public:
   Shrinker(Script script, absl::FunctionRef<bool(const Script&)> fails,
            int most_runs)
-      : best_(std::move(script)), fails_(fails), runs_left_(most_runs) {}
+      : best_(std::move(script)),
+        fails_(fails),
+        runs_left_(most_runs),
+        candidates_left_(int64_t{10} * most_runs) {}
 
   Script Run() {
     bool smaller = true;
-    while (smaller && runs_left_ > 0) {
+    while (smaller && !IsDone()) {
       smaller = RemoveSteps();
       smaller |= RemoveDevices();
       smaller |= RemoveRegions();
@@ -36,7 +39,7 @@ class Shrinker {
           return script.mutable_world()->mutable_regions(i);
         });
       }
-      for (int i = 0; i < best_.steps_size() && runs_left_ > 0; ++i) {
+      for (int i = 0; i < best_.steps_size() && !IsDone(); ++i) {
         smaller |= ForgetOutcome(i);
         smaller |= SimplifyNumbers(
             [i](Script& script) { return script.mutable_steps(i); });
@@ -54,9 +57,13 @@ class Shrinker {
   // The part of a Script that is worked on.
   using Part = std::function<google::protobuf::Message*(Script&)>;
 
+  bool IsDone() const { return runs_left_ <= 0 || candidates_left_ <= 0; }
+
   // Takes `candidate` if it fails, too.
   bool Try(const Script& candidate) {
-    if (runs_left_ <= 0 || !Check(candidate).ok()) return false;
+    if (IsDone()) return false;
+    --candidates_left_;
+    if (!Check(candidate).ok()) return false;
     --runs_left_;
     if (!fails_(candidate)) return false;
     best_ = candidate;
@@ -67,11 +74,11 @@ class Shrinker {
   bool RemoveSteps() {
     bool removed = false;
     int chunk = best_.steps_size();
-    while (chunk > 0 && runs_left_ > 0) {
+    while (chunk > 0 && !IsDone()) {
       // From the end: what led to a failure is more needed than what came of
       // it.
       int end = best_.steps_size();
-      while (end > 0 && runs_left_ > 0) {
+      while (end > 0 && !IsDone()) {
         const int begin = std::max(0, end - chunk);
         Script candidate = best_;
         candidate.mutable_steps()->DeleteSubrange(begin, end - begin);
@@ -220,6 +227,7 @@ class Shrinker {
   Script best_;
   const absl::FunctionRef<bool(const Script&)> fails_;
   int runs_left_;
+  int64_t candidates_left_;
 };
 
 }  // namespace

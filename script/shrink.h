@@ -13,7 +13,8 @@ namespace ivshmem::script {
 // which it does: fewer steps, then fewer devices and regions, what is expected
 // only where it is needed, and numbers as small as they can be. `fails` is
 // asked only of Scripts that are right by themselves (check.h), at most
-// `most_runs` times. Who asks twice gets the same.
+// `most_runs` times, and of no more than ten times as many it is looked whether
+// they are right. Who asks twice gets the same.
 Script Shrink(Script script, absl::FunctionRef<bool(const Script&)> fails,
               int most_runs = 5000);
 

@@ -106,6 +106,26 @@ TEST(ShrinkTest, AsksOnlyWhatMayBeAsked) {
   EXPECT_EQ(same.steps_size(), 100);
 }
 
+// What it refuses before it asks is counted as well. Of these steps an odd
+// number can go only from the end, and it tries 255, 127, 63, ... 1 of them
+// everywhere: it asks eight times, and has looked at enough before it comes to
+// the numbers.
+TEST(ShrinkTest, LooksAtNoMoreThanItMay) {
+  std::string steps = "steps { peer_joins { id: 3 } }";
+  for (int i = 0; i < 127; ++i) {
+    steps +=
+        "steps { peer_leaves { id: 3 } }"
+        "steps { peer_joins { id: 3 } }";
+  }
+  int runs = 0;
+  const auto never = [&runs](const Script&) {
+    ++runs;
+    return false;
+  };
+  Shrink(Parse(kWorld + steps), never, /*most_runs=*/30);
+  EXPECT_EQ(runs, 8);
+}
+
 // Who asks twice gets the same.
 TEST(ShrinkTest, IsDeterministic) {
   const Script script = Parse(kWorld + Noise(40));

@@ -5,13 +5,9 @@
 // library's devices with and without short cuts, and on devices whose guests'
 // accesses get out by KVM's exits, ACRN's page and Xen's.
 
-#include <algorithm>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <memory>
-#include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -19,11 +15,10 @@
 #include "gtest/gtest.h"
 #include "proto/script.pb.h"
 #include "script/acceleration.h"
-#include "script/check.h"
+#include "script/files.h"
 #include "script/library_subject.h"
 #include "script/play.h"
 #include "script/subject.h"
-#include "script/text.h"
 #include "testing/kvm/require_kvm.h"
 #include "testing/ways/trapped_subject.h"
 #include "testing/ways/way_out.h"
@@ -36,26 +31,15 @@ using script::Step;
 using script::Subject;
 
 std::vector<std::string> Files() {
-  const std::filesystem::path root = std::getenv("TEST_SRCDIR");
-  std::vector<std::string> files;
-  for (const auto& entry : std::filesystem::directory_iterator(
-           root / std::getenv("TEST_WORKSPACE") / "testdata/drivers")) {
-    files.push_back(entry.path());
-  }
-  std::sort(files.begin(), files.end());
-  return files;
+  return script::ScriptFiles("testdata/drivers");
 }
 
 class DriverScripts : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
-    std::ifstream file(GetParam());
-    std::ostringstream text;
-    text << file.rdbuf();
-    absl::StatusOr<Script> script = script::ParseScript(text.str());
+    absl::StatusOr<Script> script = script::ReadScript(GetParam());
     ASSERT_TRUE(script.ok()) << script.status();
     script_ = *std::move(script);
-    ASSERT_TRUE(script::Check(script_).ok()) << script::Check(script_);
   }
 
   void Expect(absl::StatusOr<std::unique_ptr<Subject>> subject) {
@@ -67,10 +51,8 @@ class DriverScripts : public ::testing::TestWithParam<std::string> {
   Script script_;
 };
 
-INSTANTIATE_TEST_SUITE_P(
-    Drivers, DriverScripts, ::testing::ValuesIn(Files()), [](const auto& info) {
-      return std::filesystem::path(info.param).stem().string();
-    });
+INSTANTIATE_TEST_SUITE_P(Drivers, DriverScripts, ::testing::ValuesIn(Files()),
+                         script::CaseOfFile);
 
 // Every driver that reference tables name has a Script.
 TEST(DriverFiles, AreThere) { EXPECT_GE(Files().size(), 13u); }
