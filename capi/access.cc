@@ -112,7 +112,7 @@ int ivshmem_device_region_address(const ivshmem_device* device, uint32_t region,
     std::optional<uint64_t> at;
     if (region <= IVSHMEM_REGION_MEMORY) {
       if (device->pci != nullptr) {
-        at = device->pci->function().BarAddress(static_cast<int>(region));
+        at = device->pci->ShownAt(static_cast<int>(region));
       } else if (region == IVSHMEM_REGION_REGISTERS) {
         at = device->registers_address;
       } else if (region == IVSHMEM_REGION_MEMORY) {

@@ -392,7 +392,7 @@ void ivshmem_range_write(ivshmem_range* range, uint64_t offset,
                          const void* bytes, size_t size);
 
 /* Where the guest sees the region now. Errors: -ENOENT when it does not (no
- * such region, not placed, decode off). */
+ * such region, not placed, decode off, refused by the host there). */
 int ivshmem_device_region_address(const ivshmem_device* device, uint32_t region,
                                   uint64_t* address);
 
