@@ -41,6 +41,8 @@ for file in share/man/man1/ivshmem-server.1 share/bash-completion/completions/iv
   [[ -s $prefix/$file ]] || fail "no $file"
 done
 
+[[ -z $(nm "$prefix/lib/libivshmem.so" 2> /dev/null) ]] || fail "the shared library is not stripped"
+
 # Both libraries show ivshmem_* and nothing else, and the same of it.
 lib=$prefix/lib
 shared=$(nm -D --defined-only "$lib/libivshmem.so" | awk '{ sub("@.*", "", $3); print $3 }' | grep -v '^IVSHMEM_0$' | sort)
@@ -49,6 +51,11 @@ static=$(nm -g --defined-only "$lib/libivshmem.a" | awk 'NF == 3 { print $3 }' |
 ! grep -v '^ivshmem_' <<< "$shared" || fail "the shared library shows these"
 diff <(echo "$shared") <(echo "$static") || fail "the libraries show different names"
 [[ $(readelf -d "$lib/libivshmem.so") == *"Library soname: [libivshmem.so.${version%%.*}]"* ]] || fail "soname"
+
+# protobuf ends a process in which two files of messages have the same path.
+messages=$(strings -a "$lib/libivshmem.so" | grep -x '[a-z_/]*\.proto' | sort -u)
+[[ -n $messages ]] || fail "no messages"
+! grep -v '^ivshmem/' <<< "$messages" || fail "these messages are not under ivshmem/"
 
 # An outside program, by pkg-config.
 export PKG_CONFIG_PATH=$lib/pkgconfig
@@ -87,6 +94,20 @@ done
 cmake --build "$folder/build-$version" > "$folder/cmake.log" 2>&1 || fail "CMake: $(< "$folder/cmake.log")"
 works "$folder/build-$version/shared" yes
 works "$folder/build-$version/static" no
+
+# Which versions are compatible, also later.
+takes() { # VERSION, WANTED
+  sed "s|@VERSION@|$1|" packaging/templates/ivshmem-config-version.cmake > "$folder/version.cmake"
+  printf 'set(PACKAGE_FIND_VERSION %s)\ninclude(%s)\nif(NOT PACKAGE_VERSION_COMPATIBLE)\n message(FATAL_ERROR no)\nendif()\n' \
+    "$2" "$folder/version.cmake" > "$folder/takes.cmake"
+  cmake -P "$folder/takes.cmake" 2> /dev/null
+}
+for pair in "0.1.3 0.1.1" "0.1.3 0" "1.2.0 1.1" "1.2.0 1"; do
+  takes $pair || fail "CMake does not take ${pair% *} for ${pair#* }"
+done
+for pair in "0.2.0 0.1" "1.0.0 0.1" "2.0.0 1.1" "1.2.0 0.1" "1.2.0 1.3"; do
+  ! takes $pair || fail "CMake takes ${pair% *} for ${pair#* }"
+done
 
 # A distribution's layout, put together elsewhere.
 "$install" --prefix /usr --libdir lib/x86_64-linux-gnu --destdir "$folder/root" > /dev/null

@@ -21,7 +21,7 @@
 #include "device/memory_state.h"
 #include "google/protobuf/message.h"
 #include "google/protobuf/unknown_field_set.h"
-#include "proto/device_state.pb.h"
+#include "ivshmem/proto/device_state.pb.h"
 #include "proto/text.h"
 
 namespace ivshmem {

@@ -26,8 +26,8 @@
 #include "device/pci_device.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "ivshmem/proto/device_state.pb.h"
 #include "proto/device_state.h"
-#include "proto/device_state.pb.h"
 #include "rapidcheck.h"
 #include "rapidcheck/gtest.h"
 

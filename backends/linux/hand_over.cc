@@ -13,7 +13,7 @@
 #include "backends/linux/memory_object.h"
 #include "google/protobuf/message.h"
 #include "google/protobuf/unknown_field_set.h"
-#include "proto/hand_over.pb.h"
+#include "ivshmem/proto/hand_over.pb.h"
 
 namespace ivshmem {
 namespace {

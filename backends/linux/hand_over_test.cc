@@ -31,7 +31,7 @@
 #include "core/doorbell.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "proto/hand_over.pb.h"
+#include "ivshmem/proto/hand_over.pb.h"
 #include "rapidcheck/gtest.h"
 
 namespace ivshmem {

@@ -4,7 +4,12 @@
 import os
 import re
 import subprocess
+import sys
 import unittest
+
+sys.path.insert(0, "packaging/command")
+sys.dont_write_bytecode = True
+import man_pages
 
 FOLDER = "packaging/command"
 COMMAND = "tools/ivshmem/ivshmem"
@@ -88,6 +93,32 @@ class ManualTest(unittest.TestCase):
         self.assertIn("auto, always, never; default: auto)", said)
         self.assertIn("(not with --daemon)", said)
 
+    def test_begins_as_an_index_of_manuals_reads_it(self):
+        for path in all_commands():
+            if len(path) < 2:
+                name = "-".join(("ivshmem",) + path)
+                self.assertRegex(page_of(path), r'(?m)\A.*\n\.TH %s 1 .*\n\.SH NAME\n%s - \S.*$' % (name.upper(), name))
+
+    def test_has_the_examples_of_each_help(self):
+        for path, text in all_commands().items():
+            _, found, examples = text.partition("\nExample")
+            for line in examples.split("\n")[1:] if found else []:
+                self.assertIn(line[2:].replace("\\", "\\e").replace("'", "\\(aq"), page_of(path).split("\n"), path)
+
+    def test_calls_arguments_by_their_names(self):
+        self.assertIn("\\fIFILE\\fR", page_of(("mem", "load")))
+        self.assertNotIn("TEXT", page_of(("mem", "poke")))
+
+    def test_shows_what_can_be_typed(self):
+        # A bare '-' is a typographical hyphen there.
+        for name in os.listdir(FOLDER):
+            if name.endswith(".1"):
+                with open("%s/%s" % (FOLDER, name)) as file:
+                    self.assertNotRegex(file.read(), r"\\fB-")
+
+    def test_takes_no_text_for_a_request(self):
+        self.assertEqual(man_pages.escape(".so file\n'so"), "\\&.so file\n\\(aqso")
+
     def test_is_sound_roff(self):
         for name in os.listdir(FOLDER):
             if name.endswith(".1"):
@@ -95,7 +126,9 @@ class ManualTest(unittest.TestCase):
                     ["groff", "-man", "-Tutf8", "-ww", "%s/%s" % (FOLDER, name)], check=True, capture_output=True, text=True
                 )
                 self.assertEqual(result.stderr, "", name)
-                self.assertNotIn("Error", result.stdout)
+                with open("%s/%s" % (FOLDER, name)) as file:
+                    page = file.read()
+                self.assertEqual(page.count("\n.nf\n"), page.count("\n.fi\n"))
 
 
 class CompletionTest(unittest.TestCase):
@@ -109,10 +142,12 @@ class CompletionTest(unittest.TestCase):
 
     def test_offers_what_begins_as_the_word(self):
         self.assertEqual(complete("re"), (["record", "replay"], ""))
+        self.assertEqual(complete("server"), (["server"], ""))
         self.assertEqual(complete("ring", "--v"), (["--vector"], ""))
 
     def test_offers_an_options_values(self):
         self.assertEqual(complete("server", "--rest-ids", "a"), (["always", "auto"], ""))
+        self.assertEqual(complete("server", "--rest-ids", ""), (["always", "auto", "never"], ""))
 
     def test_offers_files_where_a_file_is_meant(self):
         self.assertEqual(complete("ring", "--socket", ""), ([], "default"))
@@ -127,6 +162,7 @@ class CompletionTest(unittest.TestCase):
         words = complete("server", "--shm-name", "status", "-")[0]
         self.assertIn("--vectors", words)
         self.assertEqual(complete("mem", "dump", "--socket", "load", "--r")[0], ["--raw"])
+        self.assertEqual(complete("ring", "--socket", "--peer", "--v")[0], ["--vector"])
 
 
 if __name__ == "__main__":
