@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
+#include <cerrno>
 #include <utility>
 #include <variant>
 
@@ -114,10 +114,31 @@ CGuest::CGuest(const DeviceConfig& config, const capi::MemoryPtr& memory,
 
 CGuest::~CGuest() { Unplug(); }
 
-absl::StatusOr<capi::DevicePtr> CGuest::Make(const std::string* state,
-                                             capi::RecordingHost& host,
-                                             bool quiet) const {
+ivshmem_host CGuest::Callbacks(Host& host, bool quiet) const {
   ivshmem_host callbacks = host.Callbacks();
+  const auto* flat = std::get_if<FlatDeviceConfig>(&config_.bus);
+  if (flat != nullptr && !flat->irq.has_value()) callbacks.pulse = nullptr;
+  if (quiet) {
+    const auto pulse = callbacks.pulse;
+    callbacks = {};
+    callbacks.struct_size = sizeof(callbacks);
+    callbacks.opaque = static_cast<capi::RecordingHost*>(&host);
+    callbacks.pulse = pulse;
+    return callbacks;
+  }
+  callbacks.claim_range = [](void* opaque, uint64_t base, uint64_t size,
+                             ivshmem_range* range) {
+    Host& self = Host::Of(opaque);
+    auto handler = std::make_unique<Range>(range);
+    auto claim = self.space.Claim(base, size, *handler);
+    if (!claim.ok()) return -EEXIST;
+    self.claims[base] = {std::move(handler), *std::move(claim)};
+    return 0;
+  };
+  callbacks.release_range = [](void* opaque, uint64_t base, uint64_t,
+                               ivshmem_range*) {
+    Host::Of(opaque).claims.erase(base);
+  };
   if (carriage_ == Carriage::kCalls) {
     callbacks.map_memory = nullptr;
     callbacks.unmap_memory = nullptr;
@@ -125,16 +146,28 @@ absl::StatusOr<capi::DevicePtr> CGuest::Make(const std::string* state,
     callbacks.remove_ioeventfd = nullptr;
     callbacks.bind_irq = nullptr;
     callbacks.unbind_irq = nullptr;
+    return callbacks;
   }
-  if (quiet) {
-    const auto pulse = callbacks.pulse;
-    callbacks = {};
-    callbacks.struct_size = sizeof(callbacks);
-    callbacks.opaque = &host;
-    callbacks.pulse = pulse;
-  }
+  callbacks.map_memory = [](void* opaque, uint64_t base, void* data,
+                            uint64_t size, int read_only) {
+    Host& self = Host::Of(opaque);
+    auto mapping = self.space.Map(
+        base, {static_cast<uint8_t*>(data), size},
+        read_only != 0 ? MemoryAccess::kReadOnly : MemoryAccess::kReadWrite);
+    if (!mapping.ok()) return -EEXIST;
+    self.mappings[base] = *std::move(mapping);
+    return 0;
+  };
+  callbacks.unmap_memory = [](void* opaque, uint64_t base, void*, uint64_t) {
+    Host::Of(opaque).mappings.erase(base);
+  };
+  return callbacks;
+}
+
+absl::StatusOr<capi::DevicePtr> CGuest::Make(const std::string* state,
+                                             Host& host, bool quiet) const {
+  const ivshmem_host callbacks = Callbacks(host, quiet);
   const auto* flat = std::get_if<FlatDeviceConfig>(&config_.bus);
-  if (flat != nullptr && !flat->irq.has_value()) callbacks.pulse = nullptr;
   const void* const bytes = state != nullptr ? state->data() : nullptr;
   const size_t size = state != nullptr ? state->size() : 0;
   ivshmem_device* device = nullptr;
@@ -182,7 +215,8 @@ void CGuest::Unplug() {
   vectors_.clear();
   device_.reset();
   host_.RunWork();
-  EXPECT_TRUE(host_.Empty()) << "the device gave back all that it asked for";
+  EXPECT_TRUE(host_.Empty() && host_.claims.empty() && host_.mappings.empty())
+      << "the device gave back all that it asked for";
   // What it held up falls.
   if (!host_.levels.empty() && host_.levels.back() != 0) {
     host_.levels.push_back(0);
@@ -200,7 +234,7 @@ absl::StatusOr<std::string> CGuest::Save() {
 
 absl::StatusOr<std::optional<uint32_t>> CGuest::CheckState(
     const std::string& state) {
-  capi::RecordingHost host;
+  Host host;
   const absl::StatusOr<capi::DevicePtr> made = Make(&state, host, true);
   if (!made.ok()) return made.status();
   const int id = ivshmem_device_id(made->get());
@@ -254,50 +288,16 @@ std::optional<uint64_t> CGuest::Address(const Access& access) const {
   return base + offset;
 }
 
-void CGuest::ReadAt(uint64_t address, absl::Span<uint8_t> bytes) {
-  for (const auto& [base, claim] : host_.ranges) {
-    if (address < base ||
-        !Contains(claim.first, address - base, bytes.size())) {
-      continue;
-    }
-    return ivshmem_range_read(claim.second, address - base, bytes.data(),
-                              bytes.size());
+bool CGuest::RingBound(uint64_t address,
+                       absl::Span<const uint8_t> bytes) const {
+  if (bytes.size() != 4) return false;
+  const uint64_t value = LoadLittleEndian(bytes);
+  for (const auto& [at, bound, fd] : host_.doorbells) {
+    if (at != address || bound != value) continue;
+    capi::Event::Signal(fd);
+    return true;
   }
-  for (const auto& [base, map] : host_.maps) {
-    if (address < base || !Contains(map.first, address - base, bytes.size())) {
-      continue;
-    }
-    std::memcpy(bytes.data(),
-                static_cast<const uint8_t*>(map.second) + (address - base),
-                bytes.size());
-    return;
-  }
-}
-
-void CGuest::WriteAt(uint64_t address, absl::Span<const uint8_t> bytes) {
-  if (bytes.size() == 4) {
-    const auto value = static_cast<uint32_t>(LoadLittleEndian(bytes));
-    for (const auto& [at, bound, fd] : host_.doorbells) {
-      if (at == address && bound == value) return capi::Event::Signal(fd);
-    }
-  }
-  for (const auto& [base, claim] : host_.ranges) {
-    if (address < base ||
-        !Contains(claim.first, address - base, bytes.size())) {
-      continue;
-    }
-    return ivshmem_range_write(claim.second, address - base, bytes.data(),
-                               bytes.size());
-  }
-  for (const auto& [base, map] : host_.maps) {
-    if (address < base || !Contains(map.first, address - base, bytes.size())) {
-      continue;
-    }
-    if (host_.read_only.back()) return;
-    std::memcpy(static_cast<uint8_t*>(map.second) + (address - base),
-                bytes.data(), bytes.size());
-    return;
-  }
+  return false;
 }
 
 absl::StatusOr<uint64_t> CGuest::Read(const Access& access) {
@@ -310,7 +310,7 @@ absl::StatusOr<uint64_t> CGuest::Read(const Access& access) {
                                bytes.size());
   } else if (device() != nullptr) {
     const std::optional<uint64_t> address = Address(access);
-    if (address.has_value()) ReadAt(*address, bytes);
+    if (address.has_value()) host_.space.Read(*address, bytes);
   }
   return LoadLittleEndian(
       bytes.first(std::min<size_t>(bytes.size(), sizeof(uint64_t))));
@@ -327,7 +327,9 @@ absl::Status CGuest::Write(const Access& access) {
                                 bytes.size());
   } else if (device() != nullptr) {
     const std::optional<uint64_t> address = Address(access);
-    if (address.has_value()) WriteAt(*address, bytes);
+    if (address.has_value() && !RingBound(*address, bytes)) {
+      host_.space.Write(*address, bytes);
+    }
   }
   return absl::OkStatus();
 }

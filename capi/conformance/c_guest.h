@@ -9,11 +9,14 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <vector>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "backends/mock/address_space.h"
+#include "backends/registration.h"
+#include "bus/mmio_handler.h"
 #include "capi/owned.h"
 #include "capi/recording_host.h"
 #include "ivshmem/ivshmem.h"
@@ -84,20 +87,50 @@ class CGuest {
  private:
   class Own;
 
-  // Null for a host that hears nothing.
-  absl::StatusOr<capi::DevicePtr> Make(const std::string* state,
-                                       capi::RecordingHost& host,
+  // What the device claims, as the address space calls it.
+  class Range : public MmioHandler {
+   public:
+    explicit Range(ivshmem_range* range) : range_(range) {}
+    void Read(uint64_t offset, absl::Span<uint8_t> bytes) noexcept override {
+      ivshmem_range_read(range_, offset, bytes.data(), bytes.size());
+    }
+    void Write(uint64_t offset,
+               absl::Span<const uint8_t> bytes) noexcept override {
+      ivshmem_range_write(range_, offset, bytes.data(), bytes.size());
+    }
+
+   private:
+    ivshmem_range* const range_;
+  };
+
+  // A host with an address space.
+  struct Host : capi::RecordingHost {
+    static Host& Of(void* opaque) {
+      // What the callbacks are given is the base.
+      return static_cast<Host&>(*static_cast<capi::RecordingHost*>(opaque));
+    }
+
+    mock::AddressSpace space{{}};
+    // By their bases.
+    std::map<uint64_t, std::pair<std::unique_ptr<Range>, RegistrationPtr>>
+        claims;
+    std::map<uint64_t, RegistrationPtr> mappings;
+  };
+
+  // `quiet` is a host that hears nothing.
+  absl::StatusOr<capi::DevicePtr> Make(const std::string* state, Host& host,
                                        bool quiet) const;
+  ivshmem_host Callbacks(Host& host, bool quiet) const;
   void MakeVectors();
   absl::Status CheckAccess(const Access& access) const;
   std::optional<uint64_t> Address(const Access& access) const;
-  void ReadAt(uint64_t address, absl::Span<uint8_t> bytes);
-  void WriteAt(uint64_t address, absl::Span<const uint8_t> bytes);
+  // Whether a bound doorbell was rung.
+  bool RingBound(uint64_t address, absl::Span<const uint8_t> bytes) const;
 
   const DeviceConfig& config_;
   const capi::MemoryPtr& memory_;
   const Carriage carriage_;
-  capi::RecordingHost host_;
+  Host host_;
   bool line_seen_ = false;
   capi::DevicePtr device_;
   Vectors vectors_;

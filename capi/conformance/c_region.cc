@@ -39,6 +39,14 @@ class CRegion::Outside : public Carrier {
   uint64_t rings_ = 0;
 };
 
+CRegion::CRegion(uint64_t size, Carriage carriage)
+    : carriage_(carriage), bytes_(std::calloc(size, 1)) {
+  ivshmem_memory* memory = nullptr;
+  if (ivshmem_memory_wrap(bytes_.get(), size, &memory) == 0) {
+    memory_.reset(memory);
+  }
+}
+
 std::optional<uint32_t> CRegion::LowestFree() const {
   uint32_t lowest = 0;
   while (present_.contains(lowest)) ++lowest;

@@ -5,7 +5,9 @@
 #define IVSHMEM_CAPI_CONFORMANCE_C_REGION_H_
 
 #include <cstdint>
+#include <cstdlib>
 #include <map>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -22,8 +24,9 @@ namespace ivshmem::script {
 // Threading: one thread.
 class CRegion {
  public:
-  CRegion(uint64_t size, Carriage carriage)
-      : carriage_(carriage), memory_(capi::NewMemory(size)) {}
+  // Of zeros that cost nothing until they are touched; memory() is null when
+  // there is no room.
+  CRegion(uint64_t size, Carriage carriage);
 
   const capi::MemoryPtr& memory() const { return memory_; }
 
@@ -60,8 +63,13 @@ class CRegion {
   static void Disconnect(ivshmem_device* device, Link& link, uint32_t id);
   std::shared_ptr<Carrier> NewOutside(uint32_t id, uint32_t vector);
 
+  struct Free {
+    void operator()(void* bytes) const { std::free(bytes); }
+  };
+
   const Carriage carriage_;
-  const capi::MemoryPtr memory_;
+  const std::unique_ptr<void, Free> bytes_;
+  capi::MemoryPtr memory_;
   std::map<uint32_t, Vectors> present_;
   std::map<ivshmem_device*, Link> links_;
   std::map<uint32_t, Vectors> outside_;

@@ -19,7 +19,7 @@
 namespace ivshmem::conformance {
 namespace {
 
-constexpr int64_t kEach = 3000;
+constexpr int64_t kEach = 2000;
 
 class CPrograms : public testing::TestWithParam<Setting> {};
 
