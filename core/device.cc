@@ -151,11 +151,35 @@ uint64_t Device::Read(uint64_t offset, int size) noexcept {
   return value;
 }
 
-void Device::Write(uint64_t offset, int size, uint64_t value) noexcept {
-  if (IsDoorbell(offset, size)) {
-    const InFlight::Call call(in_flight_);
-    return Ring(call, Doorbell::Decode(static_cast<uint32_t>(value)));
+inline RingResult Device::TryRing(const InFlight::Call& call,
+                                  Doorbell doorbell) noexcept {
+  if (config_.interrupts == InterruptMode::kNone ||
+      id_.load(std::memory_order_acquire) < 0) {
+    return RingResult::kNotConfigured;
   }
+  if (!MayRing(doorbell)) return RingResult::kNotAllowed;
+  if (ring_bucket_.has_value() && !ring_bucket_->Take(clock_.Now())) {
+    return RingResult::kOverRate;
+  }
+  return peers_.Ring(call, doorbell);
+}
+
+inline void Device::Ring(const InFlight::Call& call,
+                         Doorbell doorbell) noexcept {
+  const RingResult result = TryRing(call, doorbell);
+  if (call.abandoned()) return;
+  rings_.Add(result);
+  Emit(
+      {.kind = DeviceEvent::Kind::kRing, .doorbell = doorbell, .ring = result});
+}
+
+void Device::Write(uint64_t offset, int size, uint64_t value) noexcept {
+  if (!IsDoorbell(offset, size)) return WriteOther(offset, size, value);
+  const InFlight::Call call(in_flight_);
+  Ring(call, Doorbell::Decode(static_cast<uint32_t>(value)));
+}
+
+void Device::WriteOther(uint64_t offset, int size, uint64_t value) noexcept {
   AccessResult result;
   const RegisterState before = Update([&](RegisterState state) {
     result = WriteRegisters(config_.dialect, state, offset, size, value);
@@ -168,27 +192,6 @@ void Device::Write(uint64_t offset, int size, uint64_t value) noexcept {
     if (call.abandoned()) return;
   }
   SettleLevel(before, result.state);
-}
-
-RingResult Device::TryRing(const InFlight::Call& call,
-                           Doorbell doorbell) noexcept {
-  if (config_.interrupts == InterruptMode::kNone ||
-      id_.load(std::memory_order_acquire) < 0) {
-    return RingResult::kNotConfigured;
-  }
-  if (!MayRing(doorbell)) return RingResult::kNotAllowed;
-  if (ring_bucket_.has_value() && !ring_bucket_->Take(clock_.Now())) {
-    return RingResult::kOverRate;
-  }
-  return peers_.Ring(call, doorbell);
-}
-
-void Device::Ring(const InFlight::Call& call, Doorbell doorbell) noexcept {
-  const RingResult result = TryRing(call, doorbell);
-  if (call.abandoned()) return;
-  rings_.Add(result);
-  Emit(
-      {.kind = DeviceEvent::Kind::kRing, .doorbell = doorbell, .ring = result});
 }
 
 InterruptResult Device::OnPeerInterrupt(Vector vector) noexcept {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 
+#include "absl/base/attributes.h"
 #include "absl/status/statusor.h"
 #include "core/clock.h"
 #include "core/counters.h"
@@ -131,8 +132,13 @@ class Device {
   // Counts and tells what became of an interrupt.
   InterruptResult Report(const InFlight::Call& call, Vector vector,
                          InterruptResult result) noexcept;
-  RingResult TryRing(const InFlight::Call& call, Doorbell doorbell) noexcept;
-  void Ring(const InFlight::Call& call, Doorbell doorbell) noexcept;
+  // Inlined for what PeerTable::Ring() is.
+  ABSL_ATTRIBUTE_ALWAYS_INLINE inline RingResult TryRing(
+      const InFlight::Call& call, Doorbell doorbell) noexcept;
+  ABSL_ATTRIBUTE_ALWAYS_INLINE inline void Ring(const InFlight::Call& call,
+                                                Doorbell doorbell) noexcept;
+  // All writes but a whole doorbell's.
+  void WriteOther(uint64_t offset, int size, uint64_t value) noexcept;
   // Tells the bus when the level changed. The last thing that a call does.
   void SettleLevel(RegisterState before, RegisterState after) noexcept;
   void Emit(const DeviceEvent& event) noexcept;

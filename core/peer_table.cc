@@ -123,29 +123,6 @@ void PeerTable::DisconnectAll() {
   if (listener_ != nullptr) listener_->PeersChanged();
 }
 
-RingResult PeerTable::Ring(const InFlight::Call& /*call*/,
-                           Doorbell doorbell) noexcept {
-  const Page* page =
-      pages_[doorbell.peer / kFanOut].load(std::memory_order_acquire);
-  if (page == nullptr) return RingResult::kNoSuchPeer;
-  const Peer* peer =
-      (*page)[doorbell.peer % kFanOut].load(std::memory_order_seq_cst);
-  if (peer == nullptr) return RingResult::kNoSuchPeer;
-  if (doorbell.vector >= peer->room) return RingResult::kNoSuchVector;
-  Notifier* notifier =
-      peer->vectors[doorbell.vector].load(std::memory_order_seq_cst);
-  if (notifier == nullptr) return RingResult::kNoSuchVector;
-  switch (notifier->Signal()) {
-    case Notifier::Outcome::kSignalled:
-      return RingResult::kDelivered;
-    case Notifier::Outcome::kFull:
-      return RingResult::kCarrierFull;
-    case Notifier::Outcome::kFailed:
-      break;
-  }
-  return RingResult::kCarrierFailed;
-}
-
 std::vector<PeerTable::Connection> PeerTable::Connections() const {
   std::vector<Connection> all;
   {
