@@ -18,6 +18,7 @@ void AddAll(CLI::App& app, Work& work) {
   app.footer(
       "'ivshmem COMMAND --help' shows a command's options and examples.");
   AddServer(app, work);
+  AddDevice(app, work);
   AddStatus(app, work);
   AddPeers(app, work);
   AddInfo(app, work);

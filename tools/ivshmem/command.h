@@ -22,6 +22,7 @@ bool IsNotSo(const absl::Status& status);
 
 // Each adds its subcommand, which sets `work` when it is chosen.
 void AddServer(CLI::App& app, Work& work);
+void AddDevice(CLI::App& app, Work& work);
 void AddStatus(CLI::App& app, Work& work);
 void AddPeers(CLI::App& app, Work& work);
 void AddInfo(CLI::App& app, Work& work);
