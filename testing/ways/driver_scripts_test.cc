@@ -3,7 +3,7 @@
 
 // What real guest drivers do and count on, in testdata/drivers/: on the
 // library's devices with and without short cuts, and on devices whose guests'
-// accesses get out by KVM's exits, ACRN's page and Xen's.
+// accesses get out by KVM's exits, ACRN's page, Xen's and vfio-user.
 
 #include <memory>
 #include <string>
@@ -20,6 +20,7 @@
 #include "script/play.h"
 #include "script/subject.h"
 #include "testing/kvm/require_kvm.h"
+#include "testing/vfio_user/vfio_subject.h"
 #include "testing/ways/trapped_subject.h"
 #include "testing/ways/way_out.h"
 
@@ -90,6 +91,15 @@ TEST_P(DriverScripts, OnAcrn) {
 
 TEST_P(DriverScripts, OnXen) {
   Expect(MakeTrappedSubject(script_.world(), MakeXenWayOut()));
+}
+
+TEST_P(DriverScripts, OnVfioUser) {
+  const auto subject = MakeVfioSubject(script_.world());
+  // Served devices have MSI-X or nothing, on PCI.
+  if (absl::IsUnimplemented(subject.status())) {
+    GTEST_SKIP() << subject.status();
+  }
+  Expect(MakeVfioSubject(script_.world()));
 }
 
 }  // namespace
