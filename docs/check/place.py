@@ -61,8 +61,10 @@ class Place:
         for shared in ("examples", "testdata"):
             (self.folder / shared).symlink_to(root / shared)
         (self.folder / "bin/ivshmem").symlink_to(root / "tools/ivshmem/ivshmem")
+        # A rustc of rustup's looks for itself at home.
+        rustup = os.environ.get("RUSTUP_HOME", os.path.expanduser("~/.rustup"))
         self.environment = dict(os.environ, PATH=f"{self.folder}/bin:{os.environ['PATH']}", HOME=str(self.folder),
-                                LC_ALL="C.UTF-8")
+                                RUSTUP_HOME=rustup, LC_ALL="C.UTF-8")
 
     def _program(self, name, text):
         path = pathlib.Path(self.write(name, text))
