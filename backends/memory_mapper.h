@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "absl/status/statusor.h"
+#include "backends/dirty_log.h"
 #include "backends/registration.h"
 #include "core/shared_memory.h"
 
@@ -24,6 +25,10 @@ class MemoryMapper {
   virtual absl::StatusOr<RegistrationPtr> Map(uint64_t base,
                                               const SharedMemory& memory,
                                               MemoryAccess access) = 0;
+
+  // Of what is mapped here. Null where the hypervisor cannot say what guests
+  // write. Valid as long as the mapper.
+  virtual DirtyLog* dirty_log() noexcept { return nullptr; }
 };
 
 }  // namespace ivshmem

@@ -65,7 +65,11 @@ void MemoryBlock::Write(uint64_t offset,
       !Contains(memory_.size, offset, bytes.size())) {
     return;
   }
-  uint8_t* to = memory_.data + offset;
+  Store(memory_.data + offset, bytes);
+  if (listener_ != nullptr) listener_->Written(offset, bytes.size());
+}
+
+void MemoryBlock::Store(uint8_t* to, absl::Span<const uint8_t> bytes) noexcept {
   if (StoreWhole<uint32_t>(to, bytes) || StoreWhole<uint64_t>(to, bytes) ||
       StoreWhole<uint16_t>(to, bytes)) {
     return;

@@ -21,17 +21,29 @@ namespace ivshmem {
 // ones and writes nothing.
 class MemoryBlock : public MmioHandler {
  public:
-  // A guest's writes to read-only memory change nothing.
-  MemoryBlock(const SharedMemory& memory, MemoryAccess access)
-      : memory_(memory), access_(access) {}
+  // Is told of each write, after it was done, by the thread that does it.
+  class Listener {
+   public:
+    virtual ~Listener() = default;
+    virtual void Written(uint64_t offset, uint64_t size) noexcept = 0;
+  };
+
+  // A guest's writes to read-only memory change nothing. `listener` may be null
+  // and outlives the object.
+  MemoryBlock(const SharedMemory& memory, MemoryAccess access,
+              Listener* listener = nullptr)
+      : memory_(memory), access_(access), listener_(listener) {}
 
   void Read(uint64_t offset, absl::Span<uint8_t> bytes) noexcept override;
   void Write(uint64_t offset,
              absl::Span<const uint8_t> bytes) noexcept override;
 
  private:
+  void Store(uint8_t* to, absl::Span<const uint8_t> bytes) noexcept;
+
   const SharedMemory memory_;
   const MemoryAccess access_;
+  Listener* const listener_;
 };
 
 }  // namespace ivshmem

@@ -39,7 +39,7 @@ absl::Status CheckState(const FlatDeviceState& state,
                         const FlatDevice::Config& config,
                         const SharedMemory& memory) {
   for (const absl::Status& status :
-       {CheckState(state.memory, memory, config.block.access),
+       {CheckState(state.memory, memory, config.block.access, config.role),
         CheckAddress("registers_address", config.registers_address,
                      state.registers_address),
         CheckAddress("memory_address", config.memory_address,
@@ -78,7 +78,12 @@ absl::StatusOr<std::unique_ptr<FlatDevice>> FlatDevice::Make(
                    std::max<uint64_t>(memory.size, 1))}) {
     if (!status.ok()) return status;
   }
-  auto flat = absl::WrapUnique(new FlatDevice(config, memory));
+  if (absl::Status status = CheckRole(
+          config.role, state == nullptr ? config.block.id : state->device.id);
+      !status.ok()) {
+    return status;
+  }
+  auto flat = absl::WrapUnique(new FlatDevice(config, memory, host.mapper));
   const Limits& limits = config.block.limits;
   const AllowedShortcuts shortcuts =
       Allowed(limits, host.doorbells, /*router=*/nullptr, host.events);
@@ -91,11 +96,13 @@ absl::StatusOr<std::unique_ptr<FlatDevice>> FlatDevice::Make(
       host.timers != nullptr && limits.interrupts.limited()
           ? &flat->deferral_alarm_
           : nullptr;
-  const mmio::FlatBlock::Dependencies dependencies = {.irq = host.irq,
-                                                      .peers = flat.get(),
-                                                      .events = events,
-                                                      .clock = host.clock,
-                                                      .alarm = alarm};
+  const mmio::FlatBlock::Dependencies dependencies = {
+      .irq = host.irq,
+      .peers = flat.get(),
+      .events = events,
+      .clock = host.clock,
+      .alarm = alarm,
+      .written = &flat->written_};
   absl::StatusOr<std::unique_ptr<mmio::FlatBlock>> block =
       state == nullptr
           ? mmio::FlatBlock::Create(config.block, memory, dependencies)
@@ -139,10 +146,14 @@ absl::StatusOr<std::unique_ptr<FlatDevice>> FlatDevice::Make(
   return flat;
 }
 
-FlatDevice::FlatDevice(const Config& config, const SharedMemory& memory)
-    : memory_state_{.size = memory.size, .access = config.block.access},
+FlatDevice::FlatDevice(const Config& config, const SharedMemory& memory,
+                       MemoryMapper* mapper)
+    : memory_state_{.size = memory.size,
+                    .access = config.block.access,
+                    .role = config.role},
       registers_address_(config.registers_address),
-      memory_address_(config.memory_address) {}
+      memory_address_(config.memory_address),
+      written_(memory, mapper) {}
 
 FlatDevice::~FlatDevice() { deferral_alarm_.Stop(); }
 

@@ -23,8 +23,10 @@
 #include "core/shared_memory.h"
 #include "device/deferral_alarm.h"
 #include "device/flat_device_state.h"
+#include "device/memory_state.h"
 #include "device/shortcuts.h"
 #include "device/trapped_rings.h"
+#include "device/written_memory.h"
 
 namespace ivshmem {
 
@@ -40,6 +42,7 @@ class FlatDevice : private PeerTable::Listener {
     // Of `block.limits`, `rings` and `may_ring` keep doorbells from being bound
     // as with a PciDevice.
     mmio::FlatBlock::Config block;
+    MemoryRole role = MemoryRole::kAuto;
   };
 
   // What the hypervisor offers. Each may be null, for a host that lacks it, and
@@ -80,12 +83,18 @@ class FlatDevice : private PeerTable::Listener {
   // Peers, id, counters; OnPeerInterrupt() for who reads the device's events.
   Device& device() { return block_->device(); }
   mmio::FlatBlock& block() { return *block_; }
+  // As PciDevice's.
+  WrittenMemory& written() { return written_; }
+  bool carries_memory() const {
+    return CarriesMemory(memory_state_.role, block_->device().id());
+  }
 
   // As a machine reset. Id and peers stay.
   void Reset() noexcept { device().Reset(); }
 
  private:
-  FlatDevice(const Config& config, const SharedMemory& memory);
+  FlatDevice(const Config& config, const SharedMemory& memory,
+             MemoryMapper* mapper);
 
   // `state` is null for a new device.
   static absl::StatusOr<std::unique_ptr<FlatDevice>> Make(
@@ -98,6 +107,7 @@ class FlatDevice : private PeerTable::Listener {
   const MemoryState memory_state_;
   const uint64_t registers_address_;
   const uint64_t memory_address_;
+  WrittenMemory written_;
 
   std::optional<TrappedRings> trapped_rings_;
   DeferralAlarm deferral_alarm_;

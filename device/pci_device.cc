@@ -78,8 +78,13 @@ absl::StatusOr<std::unique_ptr<PciDevice>> PciDevice::Make(
   if (absl::Status status = CheckMemory(memory); !status.ok()) return status;
   if (state != nullptr) {
     const absl::Status status =
-        CheckState(state->memory, memory, config.access);
+        CheckState(state->memory, memory, config.access, config.role);
     if (!status.ok()) return status;
+  }
+  if (absl::Status status = CheckRole(
+          config.role, state == nullptr ? config.id : state->device.id);
+      !status.ok()) {
+    return status;
   }
   if (config.dialect.block_size != kRevision1.block_size) {
     return absl::InvalidArgumentError(absl::StrFormat(
@@ -98,7 +103,7 @@ absl::StatusOr<std::unique_ptr<PciDevice>> PciDevice::Make(
                   : config.dialect.default_vectors;
   }
 
-  auto pci = absl::WrapUnique(new PciDevice(memory, config.access));
+  auto pci = absl::WrapUnique(new PciDevice(config, memory, host.mapper));
   const AllowedShortcuts shortcuts =
       Allowed(config.limits, host.doorbells, host.router, host.events);
   DeviceEvents* events = host.events;
@@ -180,8 +185,13 @@ absl::StatusOr<std::unique_ptr<PciDevice>> PciDevice::Make(
   return pci;
 }
 
-PciDevice::PciDevice(const SharedMemory& memory, MemoryAccess access)
-    : shared_(memory), access_(access), memory_(memory, access) {}
+PciDevice::PciDevice(const Config& config, const SharedMemory& memory,
+                     MemoryMapper* mapper)
+    : shared_(memory),
+      access_(config.access),
+      role_(config.role),
+      written_(memory, mapper),
+      memory_(memory, config.access, &written_) {}
 
 PciDevice::~PciDevice() {
   shortcuts_.reset();
@@ -205,7 +215,7 @@ PciDeviceState PciDevice::Save() {
   PciDeviceState state;
   // First: it may make vectors pending.
   state.device = device_->Save();
-  state.memory = {.size = shared_.size, .access = access_};
+  state.memory = {.size = shared_.size, .access = access_, .role = role_};
   state.function = function_->Save();
   // By what was saved, which a vCPU may have changed since.
   const pci::BarAddresses addresses = function_->AddressesIn(state.function);

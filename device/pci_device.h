@@ -31,9 +31,11 @@
 #include "core/shared_memory.h"
 #include "device/bar_placement.h"
 #include "device/deferral_alarm.h"
+#include "device/memory_state.h"
 #include "device/pci_device_state.h"
 #include "device/shortcuts.h"
 #include "device/trapped_rings.h"
+#include "device/written_memory.h"
 
 namespace ivshmem {
 
@@ -80,6 +82,7 @@ class PciDevice : private InterruptSink,
     // been there. Decode is still off.
     std::array<std::optional<uint64_t>, 3> bar_addresses;
     MemoryAccess access = MemoryAccess::kReadWrite;
+    MemoryRole role = MemoryRole::kAuto;
     // What a limit counts, no hypervisor does past it: with `limits.rings` no
     // doorbell is bound (Host::doorbells), with `limits.interrupts` no vector
     // routed (Host::router), and doorbells that `limits.may_ring` does not name
@@ -124,6 +127,11 @@ class PciDevice : private InterruptSink,
   static absl::StatusOr<std::unique_ptr<PciDevice>> Restore(
       const Config& config, const SharedMemory& memory, const Host& host,
       const PciDeviceState& state);
+
+  // To unplug while vCPUs run, so that no access is under way by then: take the
+  // config accesses away and wait for those under way, Reset(), after which no
+  // BAR is decoded, and wait again (AddressMap::Synchronize(), say); detach it
+  // from its link or switchboard. What peers ring then is nobody's.
   ~PciDevice() override;
 
   // For Restore(). The device goes on.
@@ -172,6 +180,10 @@ class PciDevice : private InterruptSink,
   // Where BARs are and what MSI-X holds.
   const pci::Function& function() const { return *function_; }
   const SharedMemory& memory() const { return shared_; }
+  // Which parts of it the guest writes, for who copies it, ...
+  WrittenMemory& written() { return written_; }
+  // ... and whether the copying is this device's embedder's.
+  bool carries_memory() const { return CarriesMemory(role_, device_->id()); }
 
  private:
   class ConfigHandler : public MmioHandler {
@@ -189,7 +201,8 @@ class PciDevice : private InterruptSink,
     PciDevice& device_;
   };
 
-  PciDevice(const SharedMemory& memory, MemoryAccess access);
+  PciDevice(const Config& config, const SharedMemory& memory,
+            MemoryMapper* mapper);
 
   // `state` is null for a new device.
   static absl::StatusOr<std::unique_ptr<PciDevice>> Make(
@@ -215,6 +228,8 @@ class PciDevice : private InterruptSink,
 
   const SharedMemory shared_;
   const MemoryAccess access_;
+  const MemoryRole role_;
+  WrittenMemory written_;
   ConfigHandler config_{*this};
   std::optional<TrappedRings> trapped_rings_;
   DeferralAlarm deferral_alarm_;

@@ -19,7 +19,10 @@
 #include "backends/mock/host.h"
 #include "bus/access.h"
 #include "bus/pci/registers.h"
+#include "core/doorbell.h"
 #include "core/switchboard.h"
+#include "device/memory_state.h"
+#include "device/pci_device.h"
 #include "device/pci_guest.h"
 #include "gmock/gmock.h"
 
@@ -288,6 +291,43 @@ TEST_F(PciDeviceStateTest, TheMemoryIsAsConfigured) {
   EXPECT_EQ(RestoreError(guest, state),
             "state.memory.size: expected 65536 bytes, as the memory has, got "
             "0");
+}
+
+// The role is as configured, and an owner has id 0.
+TEST_F(PciDeviceStateTest, TheRoleIsAsConfigured) {
+  PciGuest guest(host_, {.id = 0, .role = MemoryRole::kOwner}, Offer());
+  EXPECT_TRUE(guest.pci().carries_memory());
+  PciDeviceState state = guest.SaveAndRestore();
+  EXPECT_EQ(state.memory.role, MemoryRole::kOwner);
+  EXPECT_TRUE(guest.pci().carries_memory());
+  EXPECT_EQ(RestoreError(guest, state),
+            "state.memory.role: expected auto, as configured, got owner");
+  const auto error = [&](MemoryRole role, std::optional<PeerId> id) {
+    state.memory.role = role;
+    state.device.id = id;
+    const auto restored =
+        PciDevice::Restore({.id = 0, .role = role}, guest.shared(), {}, state);
+    return std::string(restored.status().message());
+  };
+  EXPECT_EQ(error(MemoryRole::kOwner, 3),
+            "role: expected peer or auto of the device with id 3, as the "
+            "memory's owner has id 0, got owner");
+  EXPECT_EQ(error(MemoryRole::kOwner, std::nullopt), "");
+  EXPECT_EQ(error(MemoryRole::kPeer, 3), "");
+  EXPECT_FALSE(PciDevice::Create({.id = 3, .role = MemoryRole::kOwner},
+                                 guest.shared(), {})
+                   .ok());
+}
+
+// Who carries the memory's content.
+TEST(MemoryRoleTest, WhoCarriesTheMemory) {
+  for (const auto id : {std::optional<PeerId>(), std::optional<PeerId>(0)}) {
+    EXPECT_TRUE(CarriesMemory(MemoryRole::kAuto, id));
+    EXPECT_TRUE(CarriesMemory(MemoryRole::kOwner, id));
+    EXPECT_FALSE(CarriesMemory(MemoryRole::kPeer, id));
+  }
+  EXPECT_FALSE(CarriesMemory(MemoryRole::kAuto, 1));
+  EXPECT_FALSE(CarriesMemory(MemoryRole::kPeer, 1));
 }
 
 // Each BAR that is hidden has a place, the last one too.

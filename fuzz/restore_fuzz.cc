@@ -63,7 +63,8 @@ void RestorePci(const PciDeviceState& state, absl::Span<const uint8_t> bytes) {
       .subsystem_id = state.function.subsystem_id,
       .multi_function =
           (state.function.header_type & pci::kHeaderTypeMultiFunction) != 0,
-      .access = state.memory.access};
+      .access = state.memory.access,
+      .role = state.memory.role};
   std::vector<uint8_t> memory(
       state.memory.size <= kMostMemory ? state.memory.size : kMostMemory);
   auto device = PciDevice::Restore(config, {memory.data(), memory.size()},
@@ -96,8 +97,8 @@ void RestoreFlat(const FlatDeviceState& state) {
   const FlatDevice::Config config = {
       .registers_address = state.registers_address,
       .memory_address = state.memory_address,
-      .block = {.vectors = state.device.vectors,
-                .access = state.memory.access}};
+      .block = {.vectors = state.device.vectors, .access = state.memory.access},
+      .role = state.memory.role};
   std::vector<uint8_t> memory(
       state.memory.size <= kMostMemory ? state.memory.size : kMostMemory);
   FlatDevice::Host with = {.mmio = &host.space(),

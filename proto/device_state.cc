@@ -66,6 +66,32 @@ absl::StatusOr<InterruptMode> FromProto(
   }
 }
 
+state::DeviceState::Role ToProto(MemoryRole role) {
+  switch (role) {
+    case MemoryRole::kOwner:
+      return state::DeviceState::OWNER;
+    case MemoryRole::kPeer:
+      return state::DeviceState::PEER;
+    case MemoryRole::kAuto:
+      break;
+  }
+  return state::DeviceState::AUTO;
+}
+
+absl::StatusOr<MemoryRole> FromProto(state::DeviceState::Role role) {
+  switch (role) {
+    case state::DeviceState::AUTO:
+      return MemoryRole::kAuto;
+    case state::DeviceState::OWNER:
+      return MemoryRole::kOwner;
+    case state::DeviceState::PEER:
+      return MemoryRole::kPeer;
+    default:
+      return Invalid(".role", "AUTO, OWNER or PEER",
+                     absl::StrCat(static_cast<int>(role)));
+  }
+}
+
 void Encode(const DeviceState& device, const MemoryState& memory,
             state::DeviceState& to) {
   to.set_version(kVersion);
@@ -74,6 +100,7 @@ void Encode(const DeviceState& device, const MemoryState& memory,
   to.set_vectors(device.vectors);
   to.set_memory_size(memory.size);
   to.set_read_only(memory.access == MemoryAccess::kReadOnly);
+  to.set_role(ToProto(memory.role));
   if (device.id.has_value()) to.set_id(*device.id);
   to.set_mask(device.registers.mask);
   to.set_status(device.registers.status);
@@ -229,10 +256,13 @@ absl::StatusOr<SavedDevice> Decode(const state::DeviceState& from) {
   if (absl::Status status = CheckKnown(from); !status.ok()) return status;
   absl::StatusOr<DeviceState> device = DecodeDevice(from);
   if (!device.ok()) return device.status();
+  const absl::StatusOr<MemoryRole> role = FromProto(from.role());
+  if (!role.ok()) return role.status();
   const MemoryState memory = {.size = from.memory_size(),
                               .access = from.read_only()
                                             ? MemoryAccess::kReadOnly
-                                            : MemoryAccess::kReadWrite};
+                                            : MemoryAccess::kReadWrite,
+                              .role = *role};
   switch (from.bus_case()) {
     case state::DeviceState::kPci: {
       absl::StatusOr<pci::FunctionState> function = DecodeFunction(from.pci());

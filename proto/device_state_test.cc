@@ -44,7 +44,9 @@ DeviceState AnyDevice() {
 MemoryState AnyMemory() {
   return {.size = Any<uint64_t>(),
           .access = *rc::gen::element(MemoryAccess::kReadWrite,
-                                      MemoryAccess::kReadOnly)};
+                                      MemoryAccess::kReadOnly),
+          .role = *rc::gen::element(MemoryRole::kAuto, MemoryRole::kOwner,
+                                    MemoryRole::kPeer)};
 }
 
 pci::FunctionState AnyFunction() {

@@ -21,6 +21,7 @@
 #include "core/dialect.h"
 #include "core/shared_memory.h"
 #include "device/flat_device.h"
+#include "device/memory_state.h"
 #include "device/pci_device.h"
 #include "gtest/gtest.h"
 #include "proto/device_state.h"
@@ -34,6 +35,7 @@ constexpr uint64_t kMemorySize = 0x10000;
 struct Golden {
   const char* name;
   std::optional<PciDevice::Config> pci;  // Absent: the flat device.
+  MemoryRole flat_role = MemoryRole::kAuto;
 };
 
 const Golden kGoldens[] = {
@@ -48,6 +50,9 @@ const Golden kGoldens[] = {
     {"plain", PciDevice::Config{.interrupts = InterruptMode::kNone,
                                 .access = MemoryAccess::kReadOnly}},
     {"flat", std::nullopt},
+    {"rev1_owner", PciDevice::Config{.vectors = 3, .role = MemoryRole::kOwner}},
+    {"rev1_peer", PciDevice::Config{.vectors = 3, .role = MemoryRole::kPeer}},
+    {"flat_peer", std::nullopt, MemoryRole::kPeer},
 };
 
 class NoPulse : public PulseSink {
@@ -97,9 +102,11 @@ std::string Guest(const Golden& golden, const SavedDevice& saved) {
     return seen;
   }
   NoPulse irq;
-  const auto device = FlatDevice::Restore(
-      {.registers_address = 0x40000000, .memory_address = 0x60000000}, shared,
-      {.irq = &irq}, std::get<FlatDeviceState>(saved));
+  const auto device = FlatDevice::Restore({.registers_address = 0x40000000,
+                                           .memory_address = 0x60000000,
+                                           .role = golden.flat_role},
+                                          shared, {.irq = &irq},
+                                          std::get<FlatDeviceState>(saved));
   if (!device.ok()) return std::string(device.status().message());
   EXPECT_EQ(SavedDevice((*device)->Save()), saved);
   Dump("registers", (*device)->block().registers(), 16, seen);

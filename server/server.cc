@@ -139,7 +139,7 @@ void Server::Connected(UniqueFd connection) {
 
 std::optional<PeerId> Server::Find(const std::string& owner) const {
   if (owner.empty()) return std::nullopt;
-  const std::optional<PeerId> peer = ids_.OwnedBy(owner);
+  std::optional<PeerId> peer = ids_.OwnedBy(owner);
   if (!peer.has_value()) return std::nullopt;
   const auto client = clients_.find(*peer);
   if (client == clients_.end() || client->second->owner() != owner) {

@@ -9,8 +9,11 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "backends/dirty_log.h"
 #include "backends/kvm/vm.h"
 #include "backends/memory_mapper.h"
 #include "backends/registration.h"
@@ -54,9 +57,13 @@ class SlotRange : public SlotNumbers {
 // keeps seeing it; it is tried again with the next mapping, and its number is
 // not given to anybody before.
 //
+// As a DirtyLog it says which pages guests have written, by the kernel's log
+// (KVM_MEM_LOG_DIRTY_PAGES). Memory that is unmapped or moved meanwhile counts
+// as written whole: nobody can tell what a guest wrote in the last moment.
+//
 // Threading: any thread. Registrations may outlive the object, but not `vm`
 // and `slots`.
-class MemorySlots : public MemoryMapper {
+class MemorySlots : public MemoryMapper, private DirtyLog {
  public:
   // Both outlive what is mapped.
   MemorySlots(Vm& vm, SlotNumbers& slots);
@@ -68,7 +75,16 @@ class MemorySlots : public MemoryMapper {
   absl::StatusOr<RegistrationPtr> Map(uint64_t base, const SharedMemory& memory,
                                       MemoryAccess access) override;
 
+  DirtyLog* dirty_log() noexcept override { return this; }
+
  private:
+  // DirtyLog
+  absl::Status Start(const SharedMemory& memory) override;
+  void Stop(const SharedMemory& memory) noexcept override;
+  absl::Status Take(
+      const SharedMemory& memory,
+      absl::FunctionRef<void(uint64_t offset, uint64_t size)> written) override;
+
   class Kernel;
   class Slot;
 

@@ -11,9 +11,11 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "backends/dirty_log.h"
 #include "backends/kvm/recording_vm.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -173,6 +175,115 @@ TEST_F(MemorySlotsTest, AStuckSlotIsTriedAgain) {
               ElementsAre(IsRemoval(kFirst + 1),
                           IsRegion(kFirst + 1, 0, kBase, 2 * kPage, data_)))
       << "what has gone is not taken away a second time";
+}
+
+class DirtyLogTest : public MemorySlotsTest {
+ protected:
+  using Part = std::pair<uint64_t, uint64_t>;
+
+  DirtyLog& log() { return *slots_.dirty_log(); }
+  absl::StatusOr<std::vector<Part>> Take() {
+    std::vector<Part> parts;
+    const absl::Status status =
+        log().Take(memory(), [&](uint64_t offset, uint64_t size) {
+          parts.emplace_back(offset, size);
+        });
+    if (!status.ok()) return status;
+    return parts;
+  }
+  std::vector<uint32_t> TakeFlags() {
+    std::vector<uint32_t> flags;
+    for (const auto& region : vm_.TakeRegions()) flags.push_back(region.flags);
+    return flags;
+  }
+};
+
+// Memory that is mapped already is logged from Start() to Stop(), once each.
+TEST_F(DirtyLogTest, OfMappedMemory) {
+  const auto slot = Map();
+  const auto again = Map(kBase + 0x10000);
+  TakeFlags();
+  ASSERT_TRUE(log().Start(memory()).ok());
+  EXPECT_THAT(TakeFlags(),
+              ElementsAre(KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_LOG_DIRTY_PAGES));
+  EXPECT_THAT(*Take(), IsEmpty());
+  vm_.SetDirty(kFirst, 0b10);
+  EXPECT_THAT(*Take(), ElementsAre(Part(kPage, kPage)));
+  EXPECT_THAT(*Take(), IsEmpty());
+  vm_.SetDirty(kFirst, 0b10);
+  vm_.SetDirty(kFirst + 1, 0b11);
+  EXPECT_THAT(*Take(), ElementsAre(Part(0, kPage), Part(kPage, kPage)));
+  log().Stop(memory());
+  EXPECT_THAT(TakeFlags(), ElementsAre(0, 0));
+  EXPECT_TRUE(absl::IsFailedPrecondition(Take().status()));
+  log().Stop(memory());
+  EXPECT_THAT(TakeFlags(), IsEmpty());
+}
+
+// So is what is mapped later; other memory is not, nor is what no guest writes.
+TEST_F(DirtyLogTest, OfWhatIsMappedLater) {
+  alignas(kPage) static uint8_t other[kPage];
+  ASSERT_TRUE(log().Start(memory()).ok());
+  const auto slot = Map();
+  EXPECT_THAT(TakeFlags(), ElementsAre(KVM_MEM_LOG_DIRTY_PAGES));
+  const auto others =
+      slots_.Map(kBase + 0x10000, {other, kPage}, MemoryAccess::kReadWrite);
+  EXPECT_THAT(TakeFlags(), ElementsAre(0));
+  EXPECT_TRUE(absl::IsFailedPrecondition(
+      log().Take({other, kPage}, [](uint64_t, uint64_t) {})));
+}
+
+TEST_F(DirtyLogTest, NotOfReadOnlyMemory) {
+  const auto slot = Map(kBase, MemoryAccess::kReadOnly);
+  TakeFlags();
+  ASSERT_TRUE(log().Start(memory()).ok());
+  const auto later = Map(kBase + 0x10000, MemoryAccess::kReadOnly);
+  EXPECT_THAT(TakeFlags(), ElementsAre(KVM_MEM_READONLY));
+  vm_.SetDirty(kFirst, 0b1);
+  EXPECT_THAT(*Take(), IsEmpty());
+}
+
+// What is unmapped while it is logged counts as written, once.
+TEST_F(DirtyLogTest, WhatIsUnmapped) {
+  auto slot = Map();
+  ASSERT_TRUE(log().Start(memory()).ok());
+  *slot = nullptr;
+  EXPECT_THAT(*Take(), ElementsAre(Part(0, 2 * kPage)));
+  EXPECT_THAT(*Take(), IsEmpty());
+}
+
+// A slot that the kernel does not take away is still the guest's to write.
+TEST_F(DirtyLogTest, WhatIsStuck) {
+  auto slot = Map();
+  ASSERT_TRUE(log().Start(memory()).ok());
+  vm_.Answer(KVM_SET_USER_MEMORY_REGION, -ENOMEM);
+  *slot = nullptr;
+  vm_.SetDirty(kFirst, 0b1);
+  EXPECT_THAT(*Take(), ElementsAre(Part(0, kPage)));
+}
+
+// When the kernel does not log, nothing is logged; when it does not tell, it is
+// asked again, and what it has told is not forgotten.
+TEST_F(DirtyLogTest, TheKernelRefuses) {
+  const auto slot = Map();
+  const auto again = Map(kBase + 0x10000);
+  TakeFlags();
+  vm_.Answer(KVM_SET_USER_MEMORY_REGION, 0);
+  vm_.Answer(KVM_SET_USER_MEMORY_REGION, -ENOMEM);
+  EXPECT_TRUE(absl::IsResourceExhausted(log().Start(memory())));
+  EXPECT_THAT(TakeFlags(),
+              ElementsAre(KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_LOG_DIRTY_PAGES, 0));
+  EXPECT_TRUE(absl::IsFailedPrecondition(Take().status()));
+  ASSERT_TRUE(log().Start(memory()).ok());
+  vm_.SetDirty(kFirst, 0b1);
+  vm_.SetDirty(kFirst + 1, 0b10);
+  // The first is told of, by the kernel's grace; the second is not.
+  const auto failing = [&] {
+    vm_.FailAfter(KVM_GET_DIRTY_LOG, 1, -EFAULT);
+    return Take().status();
+  };
+  EXPECT_FALSE(failing().ok());
+  EXPECT_THAT(*Take(), ElementsAre(Part(0, kPage), Part(kPage, kPage)));
 }
 
 // Registrations may outlive the object.

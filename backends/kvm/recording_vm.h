@@ -27,6 +27,13 @@ class RecordingVm final : public Vm {
   void Answer(uint64_t request, int result) {
     answers_[request].push_back(result);
   }
+  // Of the next requests of that number so many are done as ever, and the one
+  // after them is answered so.
+  void FailAfter(uint64_t request, int good, int result) {
+    failures_[request] = {good, result};
+  }
+  // What the next KVM_GET_DIRTY_LOG of `slot` gives, and then forgets.
+  void SetDirty(uint32_t slot, uint64_t pages) { dirty_[slot] = pages; }
   void SetExtension(int capability, int value) {
     extensions_[static_cast<uintptr_t>(capability)] = value;
   }
@@ -38,9 +45,19 @@ class RecordingVm final : public Vm {
       return extension == extensions_.end() ? 0 : extension->second;
     }
     ++calls_[request];
+    if (const auto failure = failures_.find(request);
+        failure != failures_.end() && failure->second.first-- == 0) {
+      const int result = failure->second.second;
+      failures_.erase(failure);
+      return result;
+    }
     // NOLINTNEXTLINE(performance-no-int-to-ptr): as ioctl(2) has it.
     Keep(request, reinterpret_cast<const void*>(argument));
     std::deque<int>& answers = answers_[request];
+    if (request == KVM_GET_DIRTY_LOG && answers.empty()) {
+      // NOLINTNEXTLINE(performance-no-int-to-ptr): as ioctl(2) has it.
+      GiveDirty(*reinterpret_cast<const kvm_dirty_log*>(argument));
+    }
     if (answers.empty()) return 0;
     const int result = answers.front();
     answers.pop_front();
@@ -80,7 +97,13 @@ class RecordingVm final : public Vm {
     if (request == KVM_SIGNAL_MSI) return Add(messages_, argument);
     if (request == KVM_IRQ_LINE) return Add(levels_, argument);
     if (request == SetGsiRoutingRequest()) return AddTable(argument);
+    if (request == KVM_GET_DIRTY_LOG) return;
     unknown_.push_back(request);
+  }
+
+  void GiveDirty(const kvm_dirty_log& log) {
+    const uint64_t pages = std::exchange(dirty_[log.slot], 0);
+    std::memcpy(log.dirty_bitmap, &pages, sizeof(pages));
   }
 
   void AddTable(const void* argument) {
@@ -96,6 +119,8 @@ class RecordingVm final : public Vm {
 
   std::map<uint64_t, std::deque<int>> answers_;
   std::map<uintptr_t, int> extensions_;
+  std::map<uint32_t, uint64_t> dirty_;
+  std::map<uint64_t, std::pair<int, int>> failures_;
   std::map<uint64_t, int> calls_;
   std::vector<kvm_userspace_memory_region> regions_;
   std::vector<kvm_ioeventfd> io_event_fds_;

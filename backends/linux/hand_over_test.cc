@@ -261,6 +261,7 @@ TEST(HandOverTest, TooManyDescriptors) {
   const absl::Status status =
       ReceiveHandOver(sockets.new_process.get(), {}, kPatience).status();
   EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("got more"));
   EXPECT_EQ(OpenFds(), before);
 }
 

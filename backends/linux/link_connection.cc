@@ -75,7 +75,7 @@ absl::StatusOr<std::unique_ptr<LinkConnection>> LinkConnection::Open(
   connection->deadline_ = *std::move(timer);
   connection->deadline_->Set(deadline);
 
-  const absl::Status watched = connection->Watch(loop);
+  absl::Status watched = connection->Watch(loop);
   if (!watched.ok()) return watched;
   return connection;
 }

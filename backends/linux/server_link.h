@@ -66,7 +66,9 @@ class ServerLink {
     // once.
     bool keep_id = true;
     // By which it knows it: 32 lower case hexadecimal digits, the same for no
-    // other device. Empty: a random one.
+    // other device. Empty: a random one. For a device that was migrated, the
+    // former link's; start this one when that one has ended, as a name that
+    // stays taken is given up after three attempts.
     std::string identity;
   };
 

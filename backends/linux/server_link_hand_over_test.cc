@@ -109,6 +109,23 @@ TEST_F(ServerLinkHandOver, GoesOn) {
   EXPECT_EQ(events_.Count(Kind::kPeersKnown), 1);
 }
 
+// That all are known is told once, by the link that hears of it.
+TEST_F(ServerLinkHandOver, BeforeAllAreKnown) {
+  JoinAs(1);
+  AttachDevice(2);
+  server_.Connect(2, 1);
+  ASSERT_TRUE(UntilEvent(Kind::kPeerJoined));
+  ASSERT_NO_FATAL_FAILURE(GoOn());
+  EXPECT_EQ(events_.Count(Kind::kPeersKnown), 0);
+  server_.Connect(1, 1);
+  ASSERT_TRUE(UntilEvent(Kind::kPeersKnown));
+  ASSERT_NO_FATAL_FAILURE(GoOn());
+  const Events second = server_.Connect(1, 1);
+  second[0]->Signal();
+  ASSERT_TRUE(Until([&] { return sink_.delivered[1] == 1; }));
+  EXPECT_EQ(events_.Count(Kind::kPeersKnown), 1);
+}
+
 // What peers signal at any moment is delivered, once.
 TEST_F(ServerLinkHandOver, NoSignalIsLost) {
   JoinAs(1);

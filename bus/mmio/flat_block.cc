@@ -57,8 +57,9 @@ absl::StatusOr<std::unique_ptr<FlatBlock>> FlatBlock::Make(
         {.kind = DeviceEvent::Kind::kWarning,
          .text = "no interrupt line: notifications are off both ways"});
   }
-  return absl::WrapUnique(
-      new FlatBlock(std::move(irq), *std::move(device), memory, config.access));
+  return absl::WrapUnique(new FlatBlock(std::move(irq), *std::move(device),
+                                        memory, config.access,
+                                        dependencies.written));
 }
 
 InterruptResult FlatBlock::Irq::Deliver(Vector /*vector*/) noexcept {

@@ -47,6 +47,8 @@ class FlatBlock {
     // As Device::Dependencies.
     Clock* clock = nullptr;
     Alarm* alarm = nullptr;
+    // Of the guest's writes to the memory that trap.
+    MemoryBlock::Listener* written = nullptr;
   };
 
   // Errors: InvalidArgument that names the field, what was expected and what
@@ -85,11 +87,12 @@ class FlatBlock {
       const Dependencies& dependencies, const DeviceState* state);
 
   FlatBlock(std::unique_ptr<Irq> irq, std::unique_ptr<Device> device,
-            const SharedMemory& memory, MemoryAccess access)
+            const SharedMemory& memory, MemoryAccess access,
+            MemoryBlock::Listener* written)
       : irq_(std::move(irq)),
         device_(std::move(device)),
         registers_(*device_),
-        memory_(memory, access) {}
+        memory_(memory, access, written) {}
 
   const std::unique_ptr<Irq> irq_;
   const std::unique_ptr<Device> device_;

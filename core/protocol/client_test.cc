@@ -7,7 +7,9 @@
 
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -347,6 +349,48 @@ TEST_F(ClientTest, AnErrorIsFinal) {
   EXPECT_FALSE(client_.joined());
   EXPECT_EQ(client_.awaited(), "the shared memory");
   EXPECT_EQ(client_.id(), 3);
+}
+
+// A client that was saved goes on as the other would have: what it knows of
+// each peer, and the number of the message.
+TEST_F(ClientTest, GoesOnWhereItWasSaved) {
+  EXPECT_EQ(client_.Save(), std::nullopt);
+  Identify();
+  Event(4, 1);
+  EXPECT_EQ(client_.Save(), std::nullopt) << "not joined";
+  Event(-1, 1);
+  Event(5, 1);
+  Event(5, 1);
+  Event(3, 1);
+  const std::optional<ClientState> state = client_.Save();
+  ASSERT_TRUE(state.has_value());
+  EXPECT_EQ(*state,
+            (ClientState{
+                .id = 3, .messages = 7, .vectors = {{3, 1}, {4, 1}, {5, 2}}}));
+  absl::StatusOr<Client> resumed = Client::Resume(*state);
+  ASSERT_TRUE(resumed.ok()) << resumed.status();
+  EXPECT_TRUE(resumed->joined());
+  EXPECT_EQ(resumed->id(), 3);
+  EXPECT_EQ(resumed->Save(), state);
+  for (const auto& [number, handles] :
+       {std::pair<int64_t, size_t>{5, 1}, {3, 1}, {4, 0}, {4, 1}, {6, 0}}) {
+    EXPECT_EQ(*resumed->OnMessage(number, handles), Event(number, handles));
+  }
+  EXPECT_EQ(Error(*resumed, -1, 1), Error(-1, 1));
+  EXPECT_EQ(client_.Save(), std::nullopt) << "broken";
+}
+
+// What cannot have been saved of a client is an error that names it.
+TEST_F(ClientTest, WhatWasNeverSaved) {
+  const auto error = [](const ClientState& state) {
+    return std::string(Client::Resume(state).status().message());
+  };
+  EXPECT_EQ(error({.vectors = {{7, 0}}}),
+            "vectors of peer 7: expected 1 to 2048, got 0");
+  EXPECT_EQ(error({.vectors = {{7, 2049}}}),
+            "vectors of peer 7: expected 1 to 2048, got 2049");
+  EXPECT_EQ(error({.vectors = {{7, 1}, {7, 2}}}),
+            "vectors: expected each peer once, got 7 twice");
 }
 
 // The error counts the messages from 1.

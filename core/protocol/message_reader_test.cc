@@ -237,6 +237,15 @@ RC_GTEST_FIXTURE_PROP(MessageReaderTest, AnyPieces,
     for (Taken& message : Feed(piece, handles)) {
       taken.push_back(std::move(message));
     }
+    if (*rc::gen::inRange(0, 3) > 0) continue;
+    // Another reader goes on, and this one begins anew.
+    Reader::Rest rest = reader_.Release();
+    RC_ASSERT(rest.bytes.size() == stream.size() % 8);
+    RC_ASSERT(reader_.missing() == kMessageBytes);
+    Reader other;
+    other.Feed(rest.bytes, std::move(rest.handles),
+               [](const auto&) { RC_FAIL("no message is complete"); });
+    reader_ = std::move(other);
   }
   Messages expected;
   for (size_t i = 0; i < stream.size() / 8; ++i) {
