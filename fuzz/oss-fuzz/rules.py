@@ -16,6 +16,7 @@ import sys
 HEAD = """\
 .PHONY: all
 all: {outputs}
+.SECONDARY:
 
 $(WORK)/generated/%.pb.cc: %.proto
 \tprotoc --proto_path=. --cpp_out=$(WORK)/generated $<
