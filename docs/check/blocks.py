@@ -28,6 +28,7 @@ CODE = ("cpp", "c", "rust", "python", "cmake", "starlark")
 COMMANDS = ("sh", "console")
 
 _FENCE = re.compile(r"( *)(`{3,}|~{3,})\s*([\w+-]*)\s*$")
+_ITEM = re.compile(r"\s*([-*+]|\d+\.)\s")
 _COMMENT = re.compile(r"<!--\s*([a-z ]+?): *(.*?)\s*-->", re.DOTALL)
 _VISIBLE = re.compile(r"\(?[Nn]ot run here: (.*)")
 _KEYS = ("not run here", "code of", "file", "first", "ends at", "status", "needs", "loosely")
@@ -78,6 +79,7 @@ def _paragraph_above(lines):
 def parse(path, text):
     """The blocks of a document, in order."""
     blocks, since, inside = [], [], None
+    in_list = False
     sources, run_by = (), ""
     for number, line in enumerate(text.splitlines(), 1):
         match = _FENCE.match(line)
@@ -97,6 +99,9 @@ def parse(path, text):
                 blocks[-1].sources, blocks[-1].run_by = sources, run_by
             inside, since = (match[1], match[2]), []
         else:
+            in_list = bool(_ITEM.match(line)) or (in_list and (not line or line.startswith(" ")))
+            if line.startswith("    ") and not in_list and since and not since[-1].strip():
+                blocks.append(Block(path, number, "", [line], {"indented": ""}))
             since.append(line)
     if inside is not None:
         blocks[-1].notes["open"] = ""
@@ -110,6 +115,9 @@ def unaccounted(blocks):
         notes = block.notes
         if "open" in notes:
             wrong.append(f"{block.where}: the block has no end")
+        if "indented" in notes:
+            wrong.append(f"{block.where}: indented code: expected a fence")
+            continue
         for key in notes:
             if key not in _KEYS and key != "open":
                 wrong.append(f"{block.where}: '{key}:' says nothing to the check")

@@ -72,6 +72,8 @@ class Accounts(unittest.TestCase):
                 ("```sh\ncat a.txt\n```\n<!-- file: a.txt -->\n```\nx\n```\n", "no later command uses"),
                 ("<!-- nead: /dev/kvm -->\n```sh\nls\n```\n", "'nead:' says nothing to the check"),
                 ("<!-- loosely: words -->\n```console\n$ ls\n```\n", "expected 'numbers'"),
+                ("Text:\n\n    ls\n    ls\n\nText.\n", "page.md:3: indented code"),
+                ("- item\n\n      more of it\n\nText:\n\n    ls\n", "page.md:7: indented code"),
                 ("```sh\nls\n", "the block has no end")):
             with self.subTest(text):
                 wrong = self.wrong(text)
