@@ -258,12 +258,12 @@ TEST_F(RecorderTest, OwnVectorsAreNoPeer) {
   const auto ring = [this](uint32_t doorbell) {
     host_.space().Write32(0xfe00000c, doorbell);
   };
-  relay_.before_id = [&] { ring(0x70000); };
+  relay_.before_id = [&] {
+    Connect(9, 0);
+    ring(0x70000);
+  };
   device_->device().SetId(9);
   relay_.before_id = nullptr;
-  ring(0x70000);
-  // Who has set the id brings the vectors after it.
-  Connect(9, 0);
   ring(0x70000);
   device_->device().peers().Disconnect(3);
   ring(0x70000);
@@ -275,8 +275,6 @@ TEST_F(RecorderTest, OwnVectorsAreNoPeer) {
             "steps { write { registers: 0xc value: 0x70000 } "
             "effects { rings { peer: 7 } } }\n"
             "steps { set_id { id: 9 } }\n"
-            "steps { write { registers: 0xc value: 0x70000 } "
-            "effects { rings { peer: 7 } } }\n"
             "steps { write { registers: 0xc value: 0x70000 } "
             "effects { rings { peer: 7 } } }\n"
             "steps { write { registers: 0xc value: 0x70000 } "
