@@ -8,7 +8,8 @@ Builds everything optimised and writes three Debian packages into DIR (by defaul
 the current folder):
   libivshmem0      the shared library, for programs that use it
   libivshmem-dev   header, static library, pkg-config and CMake files
-  ivshmem-tools    the ivshmem command, manual, completion, systemd units"
+  ivshmem-tools    the ivshmem command, manual, completion, systemd units
+DEBFULLNAME and DEBEMAIL say who the packages' maintainer is."
 
 fail() {
   echo "tools/package: $1 (see --help)" >&2
@@ -36,6 +37,7 @@ done
 
 version=$(< packaging/version.txt)
 release=$version-1
+maintainer="${DEBFULLNAME:-The ivshmem Authors} <${DEBEMAIL:-ivshmem@localhost}>"
 architecture=$(dpkg --print-architecture)
 libdir=lib/$(dpkg-architecture -qDEB_HOST_MULTIARCH)
 library=libivshmem${version%%.*}
@@ -65,7 +67,11 @@ give ivshmem-tools bin/ivshmem share/man share/bash-completion lib/systemd
 gzip -9n "$work"/ivshmem-tools/usr/share/man/man1/*
 give_doc ivshmem-tools server.md
 [[ ! -e $work/all/usr/share/doc/ivshmem/embedding.md ]] || give_doc libivshmem-dev embedding.md
-cat "$work/all/usr/share/doc/ivshmem/"{NOTICE,LICENSE} > "$work/copyright"
+# Debian has that license once for all.
+{
+  cat "$work/all/usr/share/doc/ivshmem/NOTICE"
+  printf '\n%s\n' "On Debian systems, the Apache License 2.0 is in /usr/share/common-licenses/Apache-2.0."
+} > "$work/copyright"
 rm "$work/all/usr/share/doc/ivshmem/"{NOTICE,LICENSE}
 left=$(find "$work/all" ! -type d)
 [[ -z $left ]] || { echo "tools/package: no package has $left" >&2 && exit 1; }
@@ -83,7 +89,7 @@ control() { # PACKAGE SECTION DEPENDS FURTHER-FIELD DESCRIPTION
   local root=$work/$1 doc=$work/$1/usr/share/doc/$1
   install -D -m 644 "$work/copyright" "$doc/copyright"
   printf 'ivshmem (%s) unstable; urgency=medium\n\n  * %s\n\n -- %s  %s\n' "$release" \
-    "Version $version." "The ivshmem Authors <ivshmem@localhost>" "Thu, 01 Jan 2026 00:00:00 +0000" \
+    "Version $version." "$maintainer" "Thu, 01 Jan 2026 00:00:00 +0000" \
     | gzip -9n > "$doc/changelog.Debian.gz"
   chmod 644 "$doc/changelog.Debian.gz"
   (cd "$root" && find usr -type f -print0 | sort -z | xargs -0 md5sum > DEBIAN/md5sums)
@@ -92,7 +98,7 @@ Package: $1
 Source: ivshmem
 Version: $release
 Architecture: $architecture
-Maintainer: The ivshmem Authors <ivshmem@localhost>
+Maintainer: $maintainer
 Installed-Size: $(du -sk --exclude=DEBIAN "$root" | cut -f 1)
 Depends: $3
 ${4:+$4

@@ -17,7 +17,7 @@ said=$(packaging/package --output "$folder/nowhere" 2>&1) || status=$?
 [[ $status == 2 && $said == *"--output: expected a folder, got '$folder/nowhere'"* ]] || fail "status $status: $said"
 
 mkdir "$folder/debs"
-packaging/package --output "$folder/debs" > "$folder/list"
+DEBFULLNAME='Jo Doe' DEBEMAIL=jo@example.org packaging/package --output "$folder/debs" > "$folder/list"
 mapfile -t debs < <(sort "$folder/list")
 [[ $(ls "$folder/debs" | wc -l) == 3 && ${#debs[@]} == 3 ]] || fail "packages: ${debs[*]}"
 
@@ -32,7 +32,16 @@ done
 [[ $(field ivshmem-tools Depends) != *libivshmem* ]] || fail "the command has the library inside"
 [[ $(field libivshmem-dev Depends) == "$library (= $version-1)" ]] || fail "libivshmem-dev: $(field libivshmem-dev Depends)"
 
-# No file is in two, none of them is root's problem.
+for package in "$library" libivshmem-dev ivshmem-tools; do
+  [[ $(field "$package" Maintainer) == 'Jo Doe <jo@example.org>' ]] || fail "$package: $(field "$package" Maintainer)"
+done
+
+# Programs that link the library need its package; the loader hears of it.
+dpkg-deb --control "$folder/debs/${library}_$version-1_"*.deb "$folder/library"
+[[ $(< "$folder/library/shlibs") == "libivshmem ${version%%.*} $library (>= $version)" ]] || fail "shlibs"
+[[ $(< "$folder/library/triggers") == "activate-noawait ldconfig" ]] || fail "triggers"
+
+# No file is in two, and all are root's.
 all=$folder/root
 mkdir "$all"
 for deb in "${debs[@]}"; do
@@ -47,7 +56,7 @@ done
 
 for package in "$library" libivshmem-dev ivshmem-tools; do
   doc=$all/usr/share/doc/$package
-  grep -q 'Apache License' "$doc/copyright" || fail "$package: no licence"
+  grep -q '/usr/share/common-licenses/Apache-2.0' "$doc/copyright" || fail "$package: no licence"
   [[ $(zcat "$doc/changelog.Debian.gz") == "ivshmem ($version-1) "* ]] || fail "$package: changelog"
 done
 grep -q 'Niels Lohmann' "$all/usr/share/doc/ivshmem-tools/copyright" || fail "no notice of what is inside"

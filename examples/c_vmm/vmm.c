@@ -159,6 +159,7 @@ static void enumerate(struct vmm* vmm) {
 
 /* ---- Saved with an interrupt pending, and restored ---------------------- */
 
+/* The guest has ended and its peer has rung: the device is at rest. */
 static void save_and_restore(struct vmm* vmm,
                              const struct ivshmem_pci_options* options) {
   store(vmm, MSIX_TABLE + 12, 1); /* Masked: what comes is held. */
