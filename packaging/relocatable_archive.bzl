@@ -25,7 +25,8 @@ def _relocatable_archive_impl(ctx):
         outputs = [archive],
         # --force-group-allocation: an inline function's section is kept as it is,
         # not dropped for the program's, which a local name would not find.
-        # objcopy makes no unique symbol local (nm's "u"), but a weak one.
+        # objcopy makes no unique symbol local (nm's "u"), but a weak one. It fails
+        # on an empty list, which clang's objects give.
         command = """
             set -e
             object="$1.objects/{name}.o"
@@ -33,7 +34,7 @@ def _relocatable_archive_impl(ctx):
             ld -r --force-group-allocation -o "$object" --whole-archive {whole} --no-whole-archive \
                 --start-group {others} --end-group
             nm "$object" | sed -n 's/^[0-9a-f]* u //p' > "$1.unique"
-            objcopy --weaken-symbols="$1.unique" "$object"
+            test ! -s "$1.unique" || objcopy --weaken-symbols="$1.unique" "$object"
             objcopy --wildcard --keep-global-symbol='{exported}' --strip-unneeded "$object"
             ar rcsD "$1" "$object"
             rm -r "$1.objects" "$1.unique"
