@@ -82,7 +82,7 @@ def value_kind(option):
         return "one of " + " ".join(check.strip("{}").split(","))
     if "--directory" in option["names"]:
         return "directory"
-    return "file" if name == "PATH" else "any"
+    return "file" if name in ("PATH", "FILE", "SOCKET") else "any"
 
 
 def options_of(command):

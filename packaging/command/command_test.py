@@ -151,6 +151,8 @@ class CompletionTest(unittest.TestCase):
 
     def test_offers_files_where_a_file_is_meant(self):
         self.assertEqual(complete("ring", "--socket", ""), ([], "default"))
+        self.assertEqual(complete("device", "--memory", ""), ([], "default"))
+        self.assertEqual(complete("device", "--server", ""), ([], "default"))
         self.assertEqual(complete("replay", "x"), ([], "default"))
         self.assertEqual(complete("server", "--directory", ""), ([], "dirnames"))
 
