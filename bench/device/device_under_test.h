@@ -30,6 +30,13 @@ class DeviceUnderTest {
 // Through the C++ interface.
 std::unique_ptr<DeviceUnderTest> MakeCppDevice();
 
+// Through the C interface, of the shared library as it is installed.
+std::unique_ptr<DeviceUnderTest> MakeCDevice();
+
+// A device of 2,048 vectors is saved as bytes, destroyed, and made anew from
+// them; through the C interface.
+std::unique_ptr<Operation> MakeCSaveAndRestore();
+
 }  // namespace ivshmem::bench
 
 #endif  // IVSHMEM_BENCH_DEVICE_DEVICE_UNDER_TEST_H_

@@ -5,15 +5,13 @@
 
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "backends/address_map.h"
 #include "bench/device/vmm.h"
 #include "device/pci_device.h"
-#include "proto/device_state.h"
+#include "device/pci_device_state.h"
 
 namespace ivshmem::bench {
 namespace {
@@ -26,9 +24,7 @@ class Vmm {
     return Require(PciDevice::Create(config_, memory(), host()));
   }
 
-  std::unique_ptr<PciDevice> Restored(const std::string& bytes) {
-    const PciDeviceState state =
-        std::get<PciDeviceState>(Require(DecodeState(bytes)));
+  std::unique_ptr<PciDevice> Restored(const PciDeviceState& state) {
     return Require(PciDevice::Restore(config_, memory(), host(), state));
   }
 
@@ -60,9 +56,9 @@ std::unique_ptr<Operation> MakeSaveAndRestore(int vectors) {
   Start(*device);
   return Repeat(
       [vmm = std::move(vmm), device = std::move(device)](int /*lane*/) mutable {
-        const std::string bytes = EncodeState(device->Save());
+        const PciDeviceState state = device->Save();
         device = nullptr;  // Its places are the restored device's.
-        device = vmm->Restored(bytes);
+        device = vmm->Restored(state);
       });
 }
 

@@ -16,7 +16,8 @@ namespace ivshmem::bench {
 // interrupt; and it goes.
 std::unique_ptr<Operation> MakeCreateToReady(int vectors);
 
-// A device of `vectors` vectors is saved, as bytes, and made anew from them.
+// A device of `vectors` vectors is saved and made anew from its state. (Not as
+// bytes: the C library is in the same program, and protobuf bears one of each.)
 std::unique_ptr<Operation> MakeSaveAndRestore(int vectors);
 
 // A guest's config write that moves BAR0 to another place in an AddressMap,

@@ -101,6 +101,7 @@ std::vector<Figure> Figures() {
                      .unit_slice = kWrites,
                      .least_scale = 0});
   AddPaths("", "", MakeCppDevice, figures);
+  AddPaths("c/", ", by the C interface", MakeCDevice, figures);
   for (const int peers : kPeerCounts) {
     figures.push_back(
         {.name = absl::StrCat("lookup/", peers),
@@ -149,10 +150,12 @@ std::vector<Figure> Figures() {
            [] { return MakeCreateToReady(1); });
   add_rare("create/2048", "the same of 2,048", 2,
            [] { return MakeCreateToReady(2048); });
-  add_rare("save/1", "saved as bytes, gone, restored; 1 vector", 50,
+  add_rare("save/1", "saved, gone, restored; 1 vector", 50,
            [] { return MakeSaveAndRestore(1); });
   add_rare("save/2048", "the same of 2,048", 2,
            [] { return MakeSaveAndRestore(2048); });
+  add_rare("c/save/2048", "the same as bytes, by the C interface", 2,
+           MakeCSaveAndRestore);
   add_rare("bar_move", "config write that moves BAR0", 500, MakeBarMove);
   return figures;
 }
