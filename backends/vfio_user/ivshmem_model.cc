@@ -16,6 +16,7 @@
 #include "bus/pci/msix.h"
 #include "core/doorbell.h"
 #include "core/notifier.h"
+#include "core/peer_table.h"
 #include "core/registers.h"
 
 namespace ivshmem::vfio_user {

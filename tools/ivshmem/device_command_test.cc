@@ -287,8 +287,7 @@ TEST_F(DeviceCommand, RefusesWhatMakesNoSense) {
   EXPECT_THAT(Fails({"--size", "1M"}), HasSubstr("--vfio-user"));
   EXPECT_THAT(Fails({"--vfio-user", a}), HasSubstr("--size"));
   EXPECT_THAT(Fails({"--vfio-user", a, "--size", "3K"}), HasSubstr("size"));
-  EXPECT_THAT(Fails({"--vfio-user", a, "--size", "2K"}),
-              HasSubstr("2048"));
+  EXPECT_THAT(Fails({"--vfio-user", a, "--size", "2K"}), HasSubstr("2048"));
   EXPECT_THAT(Fails({"--vfio-user", a, "--size", "1M", "--vectors", "2"}),
               HasSubstr("--vectors"));
   EXPECT_THAT(Fails({"--vfio-user", a, "--size", "1M", "--server", "x"}),

@@ -149,6 +149,9 @@ absl::Status VfioUserDevice::MakeModel() {
       return absl::InvalidArgumentError(
           "--state: expected a PCI device, got a flat one");
     }
+    if (link_ != nullptr && pci->device.id != link_->id()) {
+      Say("--state: the saved device had another id than the server gives");
+    }
     model = IvshmemModel::Restore(options, memory, *pci);
     if (!model.ok()) return WithFlag("--state", model.status());
   } else {
@@ -166,13 +169,12 @@ absl::Status VfioUserDevice::MakeModel() {
 }
 
 absl::Status VfioUserDevice::Stop() {
-  absl::Status status = OnLoop([this] {
+  return OnLoop([this] {
     server_.reset();
     // What peers rang until now is in the state: nobody else reads their
     // events meanwhile, as this is the thread that does.
     return Save();
   });
-  return status;
 }
 
 absl::Status VfioUserDevice::Save() {
@@ -255,6 +257,7 @@ void VfioUserDevice::OnServerEvent(Event event, const absl::Status& why) {
 
 void VfioUserDevice::Say(absl::string_view line) {
   const absl::Time now = absl::Now();
+  const absl::MutexLock lock(&mutex_);
   if (now - stretch_ > kStretch) {
     stretch_ = now;
     lines_ = 0;

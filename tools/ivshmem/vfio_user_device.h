@@ -11,9 +11,11 @@
 #include <optional>
 #include <string>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "backends/linux/link_events.h"
 #include "backends/linux/loop_thread.h"
@@ -70,7 +72,7 @@ class VfioUserDevice : private LinkEvents {
   void OnLinkEvent(const LinkEvent& event) noexcept override;
   void OnServerEvent(vfio_user::Server::Event event, const absl::Status& why);
   // A line, if not too many came before it.
-  void Say(absl::string_view line);
+  void Say(absl::string_view line) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const Options options_;
   std::optional<server::ListeningSocket> socket_;
@@ -80,9 +82,10 @@ class VfioUserDevice : private LinkEvents {
   std::unique_ptr<vfio_user::IvshmemModel> model_;
   RegistrationPtr attachment_;
   std::unique_ptr<vfio_user::Server> server_;
-  // Of the device's thread: lines in this stretch of time.
-  absl::Time stretch_ = absl::InfinitePast();
-  int lines_ = 0;
+  absl::Mutex mutex_;
+  // Lines in this stretch of time.
+  absl::Time stretch_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
+  int lines_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace ivshmem::tool
