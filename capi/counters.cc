@@ -20,7 +20,7 @@ struct Counter {
 };
 
 // By the IVSHMEM_COUNT_..., to whose end new ones are added.
-constexpr std::array<Counter, 11> kCounters = {{
+constexpr std::array<Counter, 14> kCounters = {{
     {"rings_delivered", RingResult::kDelivered},
     {"rings_carrier_full", RingResult::kCarrierFull},
     {"rings_carrier_failed", RingResult::kCarrierFailed},
@@ -32,6 +32,9 @@ constexpr std::array<Counter, 11> kCounters = {{
     {"interrupts_disabled", InterruptResult::kDisabled},
     {"interrupts_no_such_vector", InterruptResult::kNoSuchVector},
     {"interrupts_not_configured", InterruptResult::kNotConfigured},
+    {"rings_not_allowed", RingResult::kNotAllowed},
+    {"rings_over_rate", RingResult::kOverRate},
+    {"interrupts_deferred", InterruptResult::kDeferred},
 }};
 
 }  // namespace

@@ -20,8 +20,10 @@
 #include "capi/device_options.h"
 #include "capi/errors.h"
 #include "capi/inside.h"
+#include "capi/limits.h"
 #include "capi/loop.h"
 #include "capi/options.h"
+#include "core/limits.h"
 #include "proto/device_state.h"
 
 namespace ivshmem::capi {
@@ -47,9 +49,9 @@ absl::StatusOr<std::unique_ptr<FlatDevice>> Build(
 }
 
 absl::Status Fill(ivshmem_device& device, const PciDevice::Config& config,
-                  Executor* executor, const PciDeviceState* state) {
+                  EventLoop* loop, const PciDeviceState* state) {
   auto made =
-      Build(config, device.memory->view, device.host.ForPci(executor), state);
+      Build(config, device.memory->view, device.host.ForPci(loop), state);
   if (!made.ok()) return made.status();
   device.pci = *std::move(made);
   device.msix = &device.pci->bar(PciDevice::kMsixBar);
@@ -57,15 +59,18 @@ absl::Status Fill(ivshmem_device& device, const PciDevice::Config& config,
 }
 
 absl::Status Fill(ivshmem_device& device, const FlatDevice::Config& config,
-                  Executor* executor, const FlatDeviceState* state) {
+                  EventLoop* loop, const FlatDeviceState* state) {
   auto made =
-      Build(config, device.memory->view, device.host.ForFlat(executor), state);
+      Build(config, device.memory->view, device.host.ForFlat(loop), state);
   if (!made.ok()) return made.status();
   device.flat = *std::move(made);
   device.registers_address = config.registers_address;
   device.memory_address = config.memory_address;
   return absl::OkStatus();
 }
+
+Limits& LimitsOf(PciDevice::Config& config) { return config.limits; }
+Limits& LimitsOf(FlatDevice::Config& config) { return config.block.limits; }
 
 // `state` is null for a new device.
 template <typename Options, typename State>
@@ -82,16 +87,18 @@ int Make(const Options* from, const State* state, ivshmem_device** device) {
   if (options.memory == nullptr) {
     return Fail(EINVAL, "memory: expected some, got null");
   }
-  const auto config = ToConfig(options);
+  auto config = ToConfig(options);
   if (!config.ok()) return Fail(config.status());
+  const int error = CopyLimits(options.limits, LimitsOf(*config));
+  if (error != 0) return error;
 
   auto made = std::make_unique<ivshmem_device>(host, options.memory->memory);
-  Executor* executor = nullptr;
+  EventLoop* loop = nullptr;
   if (options.loop != nullptr) {
     made->executor = InUse::Use(options.loop->in_use);
-    executor = &options.loop->events();
+    loop = &options.loop->events();
   }
-  const absl::Status filled = Fill(*made, *config, executor, state);
+  const absl::Status filled = Fill(*made, *config, loop, state);
   if (!filled.ok()) return Fail(filled);
   made->own_vectors.emplace(made->core());
   *device = made.release();

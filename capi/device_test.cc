@@ -468,18 +468,21 @@ TEST_F(DeviceTest, Counters) {
     counts[ivshmem_counter_name(counters)] =
         ivshmem_device_count(device.get(), counters);
   }
-  EXPECT_EQ(counts, (std::map<std::string, uint64_t>{
-                        {"rings_delivered", 1},
-                        {"rings_carrier_full", 1},
-                        {"rings_carrier_failed", 2},
-                        {"rings_no_such_peer", 1},
-                        {"rings_no_such_vector", 1},
-                        {"rings_not_configured", 1},
-                        {"interrupts_delivered", 1},
-                        {"interrupts_held", 1},
-                        {"interrupts_disabled", 1},
-                        {"interrupts_no_such_vector", 1},
-                        {"interrupts_not_configured", 0}}));
+  EXPECT_EQ(counts,
+            (std::map<std::string, uint64_t>{{"rings_delivered", 1},
+                                             {"rings_carrier_full", 1},
+                                             {"rings_carrier_failed", 2},
+                                             {"rings_no_such_peer", 1},
+                                             {"rings_no_such_vector", 1},
+                                             {"rings_not_configured", 1},
+                                             {"interrupts_delivered", 1},
+                                             {"interrupts_held", 1},
+                                             {"interrupts_disabled", 1},
+                                             {"interrupts_no_such_vector", 1},
+                                             {"interrupts_not_configured", 0},
+                                             {"rings_not_allowed", 0},
+                                             {"rings_over_rate", 0},
+                                             {"interrupts_deferred", 0}}));
   EXPECT_EQ(ivshmem_device_count(device.get(), counters), 0u);
   EXPECT_STREQ(ivshmem_counter_name(IVSHMEM_COUNT_INTERRUPTS_NO_SUCH_VECTOR),
                "interrupts_no_such_vector");
@@ -499,6 +502,10 @@ static_assert(static_cast<int>(RingResult::kNoSuchVector) ==
               IVSHMEM_RING_NO_SUCH_VECTOR);
 static_assert(static_cast<int>(RingResult::kNotConfigured) ==
               IVSHMEM_RING_NOT_CONFIGURED);
+static_assert(static_cast<int>(RingResult::kNotAllowed) ==
+              IVSHMEM_RING_NOT_ALLOWED);
+static_assert(static_cast<int>(RingResult::kOverRate) ==
+              IVSHMEM_RING_OVER_RATE);
 static_assert(static_cast<int>(InterruptResult::kDelivered) ==
               IVSHMEM_INTERRUPT_DELIVERED);
 static_assert(static_cast<int>(InterruptResult::kHeld) ==
@@ -509,6 +516,14 @@ static_assert(static_cast<int>(InterruptResult::kNoSuchVector) ==
               IVSHMEM_INTERRUPT_NO_SUCH_VECTOR);
 static_assert(static_cast<int>(InterruptResult::kNotConfigured) ==
               IVSHMEM_INTERRUPT_NOT_CONFIGURED);
+static_assert(static_cast<int>(InterruptResult::kDeferred) ==
+              IVSHMEM_INTERRUPT_DEFERRED);
+
+TEST(ResultsTest, AreAllTold) {
+  EXPECT_EQ(static_cast<int>(RingResult::kCount), IVSHMEM_RING_OVER_RATE + 1);
+  EXPECT_EQ(static_cast<int>(InterruptResult::kCount),
+            IVSHMEM_INTERRUPT_DEFERRED + 1);
+}
 
 // Work that is dropped does no harm, and none is needed without an executor.
 TEST_F(DeviceTest, WorkIsDropped) {

@@ -50,7 +50,12 @@ int CopyHost(const ivshmem_host* from, ivshmem_host& to) {
   return 0;
 }
 
-PciDevice::Host Host::ForPci(Executor* executor) {
+Executor* Host::Runs(EventLoop* loop) {
+  if (host_.run != nullptr) return &executor_;
+  return loop;
+}
+
+PciDevice::Host Host::ForPci(EventLoop* loop) {
   return {
       .mmio = host_.claim_range != nullptr ? &space_ : nullptr,
       .mapper = host_.map_memory != nullptr ? &mapper_ : nullptr,
@@ -58,19 +63,21 @@ PciDevice::Host Host::ForPci(Executor* executor) {
       .intx = host_.set_line != nullptr ? &line_ : nullptr,
       .doorbells = host_.add_ioeventfd != nullptr ? &doorbells_ : nullptr,
       .router = host_.unbind_irq != nullptr ? &router_ : nullptr,
-      .executor = host_.run != nullptr ? &executor_ : executor,
+      .executor = Runs(loop),
       .events = host_.event != nullptr ? &events_ : nullptr,
+      .timers = loop,
   };
 }
 
-FlatDevice::Host Host::ForFlat(Executor* executor) {
+FlatDevice::Host Host::ForFlat(EventLoop* loop) {
   return {
       .mmio = host_.claim_range != nullptr ? &space_ : nullptr,
       .mapper = host_.map_memory != nullptr ? &mapper_ : nullptr,
       .irq = host_.pulse != nullptr ? &pulse_ : nullptr,
       .doorbells = host_.add_ioeventfd != nullptr ? &doorbells_ : nullptr,
-      .executor = host_.run != nullptr ? &executor_ : executor,
+      .executor = Runs(loop),
       .events = host_.event != nullptr ? &events_ : nullptr,
+      .timers = loop,
   };
 }
 

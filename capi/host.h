@@ -5,6 +5,7 @@
 #define IVSHMEM_CAPI_HOST_H_
 
 #include "backends/executor.h"
+#include "backends/linux/event_loop.h"
 #include "capi/host_addresses.h"
 #include "capi/host_interrupts.h"
 #include "capi/host_shortcuts.h"
@@ -35,11 +36,14 @@ class Host {
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
-  // `executor`, which may be null, is for a host that has none.
-  PciDevice::Host ForPci(Executor* executor);
-  FlatDevice::Host ForFlat(Executor* executor);
+  // `loop`, which may be null, runs the work for a host that does not, and has
+  // the timers.
+  PciDevice::Host ForPci(EventLoop* loop);
+  FlatDevice::Host ForFlat(EventLoop* loop);
 
  private:
+  Executor* Runs(EventLoop* loop);
+
   const ivshmem_host host_;
   HostMsi msi_;
   HostLine line_;

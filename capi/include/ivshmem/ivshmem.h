@@ -124,7 +124,9 @@ enum {
   IVSHMEM_RING_NO_SUCH_PEER = 3,
   IVSHMEM_RING_NO_SUCH_VECTOR = 4,
   /* The device is not configured for interrupts, or has no id yet. */
-  IVSHMEM_RING_NOT_CONFIGURED = 5
+  IVSHMEM_RING_NOT_CONFIGURED = 5,
+  IVSHMEM_RING_NOT_ALLOWED = 6, /* Lost: ivshmem_limits.may_ring. */
+  IVSHMEM_RING_OVER_RATE = 7    /* Lost: ivshmem_limits.rings_per_second. */
 };
 
 /* What happened to a peer's interrupt. */
@@ -133,7 +135,10 @@ enum {
   IVSHMEM_INTERRUPT_HELD = 1,     /* Until the guest unmasks the vector. */
   IVSHMEM_INTERRUPT_DISABLED = 2, /* Lost: the guest has not enabled them. */
   IVSHMEM_INTERRUPT_NO_SUCH_VECTOR = 3,
-  IVSHMEM_INTERRUPT_NOT_CONFIGURED = 4
+  IVSHMEM_INTERRUPT_NOT_CONFIGURED = 4,
+  /* ivshmem_limits.interrupts_per_second: it comes later, with others of its
+   * vector, and has another result then. */
+  IVSHMEM_INTERRUPT_DEFERRED = 5
 };
 
 enum {
@@ -297,6 +302,31 @@ enum {
 #define IVSHMEM_DEVICE_HAS_BAR1 0x2000u
 #define IVSHMEM_DEVICE_HAS_BAR2 0x4000u
 
+/* Doorbells that a guest may ring. */
+struct ivshmem_allowed_rings {
+  int32_t peer;   /* 0..65535; -1 for any. */
+  int32_t vector; /* 0..65535; -1 for any. */
+};
+
+/* What a device does for its neighbours, or against them; all off by default. A
+ * rate: in any time of t seconds no more than per_second * t + burst. What a
+ * limit counts, no hypervisor does past it: with a rate of rings no doorbell is
+ * bound, with one of interrupts no vector routed; an event warns of that. */
+struct ivshmem_limits {
+  size_t struct_size;
+  /* Rings that leave the device: 1..1000000; 0 for no limit. Others are lost.
+   */
+  uint32_t rings_per_second;
+  uint32_t rings_burst; /* 1..1000000; 0 for 1. */
+  /* Interrupts that come: the same. Others come later. Needs `loop`. */
+  uint32_t interrupts_per_second;
+  uint32_t interrupts_burst;
+  /* If not null, the guest may ring these alone. Copied. With no entries, it
+   * may ring nobody. */
+  const struct ivshmem_allowed_rings* may_ring;
+  size_t may_ring_count; /* At most 65536. */
+};
+
 /* The PCI function 1af4:1110: registers in BAR0 (256 bytes), MSI-X in BAR1
  * (only with vectors), the memory in BAR2 (64-bit, prefetchable). */
 struct ivshmem_pci_options {
@@ -305,7 +335,7 @@ struct ivshmem_pci_options {
   const ivshmem_memory* memory;
   const struct ivshmem_host* host; /* Null: the host offers nothing. */
   /* What runs the device's work where host->run is null. Null as well: it is
-   * done at once, by the thread that has it. */
+   * done at once, by the thread that has it. Also the clock of limits. */
   ivshmem_loop* loop;
   uint32_t flags;
   uint32_t dialect;    /* IVSHMEM_DIALECT_... */
@@ -322,6 +352,7 @@ struct ivshmem_pci_options {
   /* Addresses that BARs have before the guest moves them, as if firmware had
    * been there. Decode is off all the same. */
   uint64_t bar_addresses[3];
+  const struct ivshmem_limits* limits; /* Null for none. */
 };
 
 /* Errors: -EINVAL that names the option. */
@@ -342,6 +373,7 @@ struct ivshmem_flat_options {
   /* Where the guest sees them; multiples of 4. */
   uint64_t registers_address;
   uint64_t memory_address;
+  const struct ivshmem_limits* limits; /* Null for none. */
 };
 
 /* Errors: -EINVAL that names the option; what claim_range or map_memory refuse.
@@ -507,7 +539,10 @@ enum {
   IVSHMEM_COUNT_INTERRUPTS_HELD = 7,
   IVSHMEM_COUNT_INTERRUPTS_DISABLED = 8,
   IVSHMEM_COUNT_INTERRUPTS_NO_SUCH_VECTOR = 9,
-  IVSHMEM_COUNT_INTERRUPTS_NOT_CONFIGURED = 10
+  IVSHMEM_COUNT_INTERRUPTS_NOT_CONFIGURED = 10,
+  IVSHMEM_COUNT_RINGS_NOT_ALLOWED = 11,
+  IVSHMEM_COUNT_RINGS_OVER_RATE = 12,
+  IVSHMEM_COUNT_INTERRUPTS_DEFERRED = 13
 };
 
 /* 0 for a counter that there is not. What the hypervisor rings or routes by

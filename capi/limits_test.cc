@@ -1,0 +1,196 @@
+// Copyright 2026 The ivshmem Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Limits of a device, as its options have them.
+
+#include <cerrno>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "capi/owned.h"
+#include "capi/recording_host.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "ivshmem/ivshmem.h"
+
+namespace ivshmem::capi {
+namespace {
+
+using testing::HasSubstr;
+
+ivshmem_limits NoLimits() {
+  ivshmem_limits limits = {};
+  limits.struct_size = sizeof(limits);
+  return limits;
+}
+
+class LimitsTest : public testing::Test {
+ protected:
+  LimitsTest() {
+    ivshmem_loop* loop = nullptr;
+    EXPECT_EQ(ivshmem_loop_create(&loop), 0) << ivshmem_last_error();
+    loop_.reset(loop);
+  }
+  ivshmem_pci_options Options() const {
+    ivshmem_pci_options options = PciOptions(memory_, &host_);
+    options.flags = IVSHMEM_DEVICE_HAS_ID;
+    options.limits = &limits_;
+    return options;
+  }
+  uint64_t Count(const DevicePtr& device, uint32_t counter) const {
+    return ivshmem_device_count(device.get(), counter);
+  }
+
+  RecordingHost recording_;
+  const ivshmem_host host_ = recording_.Callbacks();
+  const MemoryPtr memory_ = NewMemory();
+  LoopPtr loop_;
+  ivshmem_limits limits_ = NoLimits();
+};
+
+// Struct of nothing but zeros: no limit.
+TEST_F(LimitsTest, NoneByDefault) {
+  const DevicePtr device = Make(Options());
+  PlaceBars(device);
+  const Event event;
+  ASSERT_EQ(ivshmem_device_connect(device.get(), 2, 0, event.fd()), 0);
+  for (int i = 0; i < 100; ++i) Ring(device, 2, 0);
+  EXPECT_EQ(event.Take(), 100u);
+}
+
+// Rings above the rate are lost and counted.
+TEST_F(LimitsTest, RateOfRings) {
+  limits_.rings_per_second = 1;
+  limits_.rings_burst = 3;
+  const DevicePtr device = Make(Options());
+  PlaceBars(device);
+  const Event event;
+  ASSERT_EQ(ivshmem_device_connect(device.get(), 2, 0, event.fd()), 0);
+  for (int i = 0; i < 1000; ++i) Ring(device, 2, 0);
+  const uint64_t delivered = Count(device, IVSHMEM_COUNT_RINGS_DELIVERED);
+  EXPECT_GE(delivered, 3u);
+  EXPECT_LT(delivered, 1000u);
+  EXPECT_EQ(event.Take(), delivered);
+  EXPECT_EQ(Count(device, IVSHMEM_COUNT_RINGS_OVER_RATE), 1000 - delivered);
+}
+
+// Without a burst it is one.
+TEST_F(LimitsTest, BurstOfOne) {
+  limits_.rings_per_second = 1;
+  const DevicePtr device = Make(Options());
+  PlaceBars(device);
+  Ring(device, 2, 0);
+  EXPECT_EQ(Count(device, IVSHMEM_COUNT_RINGS_NO_SUCH_PEER), 1u);
+}
+
+// Interrupts above the rate come later, by the loop's timer.
+TEST_F(LimitsTest, RateOfInterrupts) {
+  limits_.interrupts_per_second = 20;
+  ivshmem_pci_options options = Options();
+  ivshmem_device* none = nullptr;
+  EXPECT_LT(ivshmem_pci_create(&options, &none), 0) << "without a loop";
+  EXPECT_EQ(none, nullptr);
+  options.loop = loop_.get();
+  const DevicePtr device = Make(options);
+  PlaceBars(device);
+  EnableMsix(device, 1);
+  int result = IVSHMEM_INTERRUPT_DELIVERED;
+  int delivered = 0;
+  while (result == IVSHMEM_INTERRUPT_DELIVERED) {
+    result = ivshmem_device_interrupt(device.get(), 0);
+    if (result == IVSHMEM_INTERRUPT_DELIVERED) ++delivered;
+  }
+  EXPECT_EQ(result, IVSHMEM_INTERRUPT_DEFERRED);
+  EXPECT_GE(delivered, 1);
+  EXPECT_EQ(recording_.messages.size(), static_cast<size_t>(delivered));
+  EXPECT_EQ(Count(device, IVSHMEM_COUNT_INTERRUPTS_DEFERRED), 1u);
+  while (recording_.messages.size() == static_cast<size_t>(delivered)) {
+    ASSERT_GE(ivshmem_loop_dispatch(loop_.get(), 30000), 0);
+  }
+}
+
+// The guest rings whom it may, and nobody else.
+TEST_F(LimitsTest, AllowList) {
+  const ivshmem_allowed_rings allowed[] = {{2, -1}, {3, 1}, {-1, 5}};
+  limits_.may_ring = allowed;
+  limits_.may_ring_count = 3;
+  const DevicePtr device = Make(Options());
+  PlaceBars(device);
+  const std::vector<std::pair<uint32_t, uint32_t>> refused = {
+      {3, 0}, {4, 1}, {0, 0}, {65535, 65535}};
+  for (const auto& [peer, vector] : refused) Ring(device, peer, vector);
+  EXPECT_EQ(Count(device, IVSHMEM_COUNT_RINGS_NOT_ALLOWED), 4u);
+  Ring(device, 2, 0);
+  Ring(device, 2, 65535);
+  Ring(device, 3, 1);
+  Ring(device, 65535, 5);
+  EXPECT_EQ(Count(device, IVSHMEM_COUNT_RINGS_NOT_ALLOWED), 4u);
+  EXPECT_EQ(Count(device, IVSHMEM_COUNT_RINGS_NO_SUCH_PEER), 4u);
+
+  // A list without entries is nobody.
+  limits_.may_ring_count = 0;
+  const DevicePtr alone = Make(Options());
+  PlaceBars(alone);
+  Ring(alone, 2, 0);
+  EXPECT_EQ(Count(alone, IVSHMEM_COUNT_RINGS_NOT_ALLOWED), 1u);
+}
+
+// Flat devices have them as well.
+TEST_F(LimitsTest, FlatDevice) {
+  limits_.rings_per_second = 1;
+  ivshmem_flat_options options = FlatOptions(memory_, &host_);
+  options.flags = IVSHMEM_DEVICE_HAS_ID;
+  options.limits = &limits_;
+  const DevicePtr device = Make(options);
+  for (int i = 0; i < 1000; ++i) Ring(device, 2, 0);
+  EXPECT_GT(Count(device, IVSHMEM_COUNT_RINGS_OVER_RATE), 0u);
+}
+
+TEST_F(LimitsTest, Wrong) {
+  const ivshmem_allowed_rings low[] = {{-2, 0}};
+  const ivshmem_allowed_rings high[] = {{0, 0}, {0, 65536}};
+  const std::vector<
+      std::pair<std::string, std::function<void(ivshmem_limits&)>>>
+      all = {
+          {"rings", [](auto& l) { l.rings_per_second = 1000001; }},
+          {"rings",
+           [](auto& l) {
+             l.rings_per_second = 1;
+             l.rings_burst = 1000001;
+           }},
+          {"interrupts", [](auto& l) { l.interrupts_per_second = 1000001; }},
+          {"may_ring_count", [](auto& l) { l.may_ring_count = 1; }},
+          {"may_ring_count",
+           [&](auto& l) {
+             l.may_ring = low;
+             l.may_ring_count = 65537;
+           }},
+          {"may_ring[0]",
+           [&](auto& l) {
+             l.may_ring = low;
+             l.may_ring_count = 1;
+           }},
+          {"may_ring[1]",
+           [&](auto& l) {
+             l.may_ring = high;
+             l.may_ring_count = 2;
+           }},
+          {"limits.struct_size", [](auto& l) { l.struct_size = 0; }},
+      };
+  for (const auto& [name, wrong] : all) {
+    limits_ = NoLimits();
+    wrong(limits_);
+    ivshmem_pci_options options = Options();
+    options.loop = loop_.get();
+    ivshmem_device* device = nullptr;
+    EXPECT_EQ(ivshmem_pci_create(&options, &device), -EINVAL) << name;
+    EXPECT_THAT(ivshmem_last_error(), HasSubstr(name));
+    EXPECT_EQ(device, nullptr);
+  }
+}
+
+}  // namespace
+}  // namespace ivshmem::capi
