@@ -90,7 +90,7 @@ absl::Status Check(const ivshmem_pci_options& options) {
     if (!status.ok()) return status;
   }
   for (size_t bar = 0; bar < kBarFlags.size(); ++bar) {
-    const absl::Status status =
+    absl::Status status =
         CheckGiven((options.flags & kBarFlags[bar]) != 0,
                    absl::StrFormat("bar_addresses[%d]", bar).c_str(),
                    absl::StrFormat("IVSHMEM_DEVICE_HAS_BAR%d", bar).c_str(),

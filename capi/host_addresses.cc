@@ -15,7 +15,7 @@ absl::StatusOr<RegistrationPtr> HostMapper::Map(uint64_t base,
                                                 MemoryAccess access) {
   {
     const Inside inside(device_);
-    const absl::Status mapped = CallbackStatus(
+    absl::Status mapped = CallbackStatus(
         "map_memory",
         host_.map_memory(host_.opaque, base, memory.data, memory.size,
                          access == MemoryAccess::kReadOnly ? 1 : 0));
@@ -39,7 +39,7 @@ absl::StatusOr<RegistrationPtr> HostSpace::Claim(uint64_t base, uint64_t size,
   ivshmem_range* const range = RangeOf(handler);
   {
     const Inside inside(device_);
-    const absl::Status claimed = CallbackStatus(
+    absl::Status claimed = CallbackStatus(
         "claim_range", host_.claim_range(host_.opaque, base, size, range));
     if (!claimed.ok()) return claimed;
   }

@@ -34,7 +34,7 @@ absl::StatusOr<RegistrationPtr> HostDoorbells::Bind(uint64_t address,
   const int fd = static_cast<int>(event.value);
   {
     const Inside inside(device_);
-    const absl::Status bound = CallbackStatus(
+    absl::Status bound = CallbackStatus(
         "add_ioeventfd", host_.add_ioeventfd(host_.opaque, address, value, fd));
     if (!bound.ok()) return bound;
   }

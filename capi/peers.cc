@@ -220,9 +220,9 @@ int ivshmem_device_serve(ivshmem_device* device, ivshmem_loop* loop) {
                   "device: expected one whose own vectors nobody "
                   "reads, got one with a link, a switchboard or a loop");
     }
-    const absl::Status served = device->own_vectors->Serve(loop->events());
-    if (!served.ok()) return Fail(served);
     device->server_loop = InUse::Use(loop->in_use);
-    return 0;
+    const absl::Status served = device->own_vectors->Serve(loop->events());
+    if (!served.ok()) device->server_loop = InUse::Use();
+    return Result(served);
   });
 }

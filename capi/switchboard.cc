@@ -70,8 +70,9 @@ int ivshmem_switchboard_bind(ivshmem_switchboard* switchboard, const char* name,
   return Guard([&] {
     if (switchboard == nullptr) return NoSwitchboard();
     if (device == nullptr) return NoDevice();
-    if (name == nullptr)
+    if (name == nullptr) {
       return Fail(EINVAL, "region: expected a name, got null");
+    }
     if (id >= kMaxPeers) {
       return Fail(ERANGE, absl::StrFormat("id: expected at most %d, got %d",
                                           kMaxPeers - 1, id));

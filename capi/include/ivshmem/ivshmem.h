@@ -35,7 +35,8 @@
  *
  * Handles are opaque. A null handle gives -EINVAL (where there is no int to
  * return: nothing is done, reads give ones). Destroying null does nothing. No
- * call with a handle may begin once its destruction has.
+ * call with a handle may begin once its destruction has; those that other
+ * threads have under way then are in a callback.
  *
  * Threading: every function may be called from any thread, and by several at
  * once, unless its text says otherwise. "One at a time" is meant for one
