@@ -84,10 +84,9 @@ class PeerTable {
   // Signals `doorbell`'s vector. `call` is the caller's, of the same InFlight:
   // when it comes back abandoned, the table is gone.
   //
-  // Inlined, as is what it is called from: after a system call (which a signal
-  // is) some processors predict no return of the caller's, because of what
-  // kernels do against SRSO. Each frame between the guest's write and the
-  // signal costs as much as all the rest here.
+  // Inlined, as is what it is called from: each function that returned after
+  // the signal's system call was measured at as much as all the rest here
+  // (docs/performance.md).
   ABSL_ATTRIBUTE_ALWAYS_INLINE inline RingResult Ring(
       const InFlight::Call& call, Doorbell doorbell) noexcept;
 
