@@ -39,6 +39,7 @@ class FaultyVm : public kvm::Vm {
   // The bus has room for so many ioeventfds: beyond them ENOSPC.
   void LimitIoEventFds(int most) { most_io_event_fds_ = most; }
   int io_event_fds() const { return io_event_fds_; }
+  int irqfds() const { return irqfds_; }
 
   // How often `request` was made.
   int calls(uint64_t request) const {
@@ -58,6 +59,7 @@ class FaultyVm : public kvm::Vm {
         return -fault->second.error;
       }
     }
+    if (request == KVM_IRQFD) return CountIrqfd(argument);
     if (request != KVM_IOEVENTFD) return vm_.Ioctl(request, argument);
     // NOLINTNEXTLINE(performance-no-int-to-ptr): as ioctl(2) has it.
     const auto* io_event_fd = reinterpret_cast<const kvm_ioeventfd*>(argument);
@@ -74,12 +76,22 @@ class FaultyVm : public kvm::Vm {
     int times;
   };
 
+  int CountIrqfd(uintptr_t argument) noexcept {
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): as ioctl(2) has it.
+    const auto* irqfd = reinterpret_cast<const kvm_irqfd*>(argument);
+    const bool adds = (irqfd->flags & KVM_IRQFD_FLAG_DEASSIGN) == 0;
+    const int result = vm_.Ioctl(KVM_IRQFD, argument);
+    if (result >= 0) irqfds_ += adds ? 1 : -1;
+    return result;
+  }
+
   kvm::Vm& vm_;
   mutable absl::Mutex mutex_;
   std::map<uint64_t, Fault> faults_ ABSL_GUARDED_BY(mutex_);
   std::map<uint64_t, int> calls_ ABSL_GUARDED_BY(mutex_);
   std::atomic<int> most_io_event_fds_{std::numeric_limits<int>::max()};
   std::atomic<int> io_event_fds_{0};
+  std::atomic<int> irqfds_{0};
 };
 
 }  // namespace ivshmem

@@ -66,6 +66,16 @@ void KvmPciGuest::Plug(absl::StatusOr<std::unique_ptr<PciDevice>> device) {
   link_->Attach(device_->device());
 }
 
+// As PciDevice's comment has it.
+void KvmPciGuest::Unplug() {
+  function_claim_ = nullptr;
+  functions_.Synchronize();
+  device_->Reset();
+  guest_->memory().Synchronize();
+  link_->Detach();
+  device_ = nullptr;
+}
+
 void KvmPciGuest::SaveAndRestore() {
   const PciDeviceState state = device_->Save();
   link_->Detach();

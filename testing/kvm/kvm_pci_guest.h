@@ -76,6 +76,12 @@ class KvmPciGuest {
   void MoveBar0(uint32_t address);
   uint32_t doorbell() const;
 
+  // As hot unplug and plug, at any moment. The new device is as after a reset.
+  void Unplug();
+  void PlugAgain() {
+    Plug(PciDevice::Create(config_, link_->link().memory(), host_));
+  }
+
   // The device is gone, and one that was restored from its state is there.
   void SaveAndRestore();
 
