@@ -221,6 +221,7 @@ TEST_F(ServerLinkHandOver, AfterAReJoin) {
   ASSERT_TRUE(Until([&] { return sink_.delivered[0] == 2; }));
   ASSERT_TRUE(UntilEvent(Kind::kPeerLeft));
   EXPECT_EQ(events_.Last(Kind::kPeerLeft).peer, 2);
+  EXPECT_THAT(HandOver().earlier, SizeIs(1)) << "again";
 }
 
 // While the server is away peers can be rung, and the link that goes on comes
