@@ -574,7 +574,9 @@ int ivshmem_loop_fd(const ivshmem_loop* loop);
  * own, -EDEADLK from inside itself. */
 int ivshmem_loop_dispatch(ivshmem_loop* loop, int64_t timeout_ms);
 
-/* Errors: -EBUSY while a link or a device uses it; -EDEADLK from inside it. */
+/* Errors: -EBUSY while a link or a device uses it (one that was destroyed from
+ * inside a callback does until the call of that has returned); -EDEADLK from
+ * inside it. */
 int ivshmem_loop_destroy(ivshmem_loop* loop);
 
 /* ---- Joining a server -------------------------------------------------- */
