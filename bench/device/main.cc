@@ -137,10 +137,11 @@ std::vector<Figure> Figures() {
                      .measured_slice = kShort,
                      .unit_slice = kShort,
                      .most = 1.0});
-  const auto add_rare = [&figures](std::string name, std::string text,
-                                   uint32_t slice, auto make) {
-    figures.push_back({.name = std::move(name),
-                       .text = std::move(text),
+  const auto add_rare = [&figures](const std::string& name,
+                                   const std::string& text, uint32_t slice,
+                                   auto make) {
+    figures.push_back({.name = name,
+                       .text = text,
                        .measured = make,
                        .unit = MakeBareWrite,
                        .measured_slice = slice,
