@@ -259,8 +259,8 @@ absl::Status IvshmemModel::SetEvents(uint32_t /*irq*/, uint32_t start,
     adopted.push_back(*std::move(event));
   }
   int vector = static_cast<int>(start);
-  for (std::shared_ptr<EventFd>& event : adopted) {
-    events_.Set(vector, std::move(event));
+  for (const std::shared_ptr<EventFd>& event : adopted) {
+    events_.Set(vector, event);
     // Sends what is pending.
     Mask(vector, false);
     ++vector;

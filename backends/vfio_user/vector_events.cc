@@ -19,7 +19,7 @@ pci::MsiMessage VectorEvents::MessageOf(int vector) {
   return {.address = kMessageAddress, .data = static_cast<uint32_t>(vector)};
 }
 
-void VectorEvents::Set(int vector, std::shared_ptr<EventFd> event) {
+void VectorEvents::Set(int vector, const std::shared_ptr<EventFd>& event) {
   std::shared_ptr<EventFd> old;  // Closed outside the lock.
   bool missed = false;
   {

@@ -32,7 +32,7 @@ class VectorEvents : public pci::MsiSink {
 
   // Null for none. A message that was on its way when the vector lost its event
   // is signalled now.
-  void Set(int vector, std::shared_ptr<EventFd> event)
+  void Set(int vector, const std::shared_ptr<EventFd>& event)
       ABSL_LOCKS_EXCLUDED(mutex_);
   bool Has(int vector) const ABSL_LOCKS_EXCLUDED(mutex_);
 

@@ -125,8 +125,7 @@ void Connection::End(const absl::Status& why) {
   watch_->SetEvents(0);
   // A local, as the call may destroy this.
   Ended ended = std::exchange(ended_, nullptr);
-  const absl::Status reason = why;
-  ended(reason);
+  ended(why);
 }
 
 }  // namespace ivshmem::vfio_user
