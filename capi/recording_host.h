@@ -48,6 +48,13 @@ struct RecordingHost {
   // Called by each callback, with its name, after it has recorded.
   std::function<void(const std::string& name)> hook;
 
+  RecordingHost() = default;
+  RecordingHost(const RecordingHost&) = delete;
+  RecordingHost& operator=(const RecordingHost&) = delete;
+  ~RecordingHost() {
+    for (ivshmem_work* each : work) ivshmem_work_drop(each);
+  }
+
   // All callbacks but bind_irqs.
   ivshmem_host Callbacks() {
     ivshmem_host host = {};

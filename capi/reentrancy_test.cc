@@ -241,21 +241,19 @@ TEST_F(ReentrancyTest, LoopFromInside) {
     int destroyed = 1;
     int gone = 1;
     std::atomic<bool> done{false};
-    {
-      ivshmem_device* const device = Ready(1);
-      const int fd = ivshmem_device_vector_fd(device, 0);
-      host_.hook = [&](const std::string& name) {
-        if (name != "send_msi") return;
-        dispatched = ivshmem_loop_dispatch(loop, 0);
-        // Then nobody uses the loop any more, but it is still inside.
-        gone = ivshmem_device_destroy(device);
-        destroyed = ivshmem_loop_destroy(loop);
-        done = true;
-      };
-      ASSERT_EQ(ivshmem_device_serve(device, loop), 0);
-      Event::Signal(fd);
-      if (!own_thread) ivshmem_loop_dispatch(loop, 0);
-    }
+    ivshmem_device* const device = Ready(1);
+    const int fd = ivshmem_device_vector_fd(device, 0);
+    host_.hook = [&](const std::string& name) {
+      if (name != "send_msi") return;
+      dispatched = ivshmem_loop_dispatch(loop, 0);
+      // Then nobody uses the loop any more, but it is still inside.
+      gone = ivshmem_device_destroy(device);
+      destroyed = ivshmem_loop_destroy(loop);
+      done = true;
+    };
+    ASSERT_EQ(ivshmem_device_serve(device, loop), 0);
+    Event::Signal(fd);
+    if (!own_thread) ivshmem_loop_dispatch(loop, 0);
     while (!done) std::this_thread::yield();
     EXPECT_EQ(dispatched, -EDEADLK);
     EXPECT_EQ(gone, 0);
