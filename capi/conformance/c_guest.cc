@@ -18,6 +18,11 @@ namespace {
 
 constexpr uint32_t kMostBytes = 64;
 
+// Of PCI's config space.
+constexpr uint64_t kCommand = 0x04;
+constexpr uint32_t kMemorySpace = 0x2;
+constexpr uint64_t kBars = 0x10;
+
 uint32_t Size(const Access& access) {
   return access.has_size() ? access.size() : 4;
 }
@@ -281,11 +286,37 @@ std::optional<uint64_t> CGuest::Address(const Access& access) const {
     region = IVSHMEM_REGION_MSIX;
     offset = access.msix();
   }
+  const std::optional<uint64_t> base = Base(region);
+  if (!base.has_value()) return std::nullopt;
+  return *base + offset;
+}
+
+// Where a guest takes the region to be. Something else may answer there, as
+// where it put two BARs over each other.
+std::optional<uint64_t> CGuest::Base(uint32_t region) const {
   uint64_t base = 0;
-  if (ivshmem_device_region_address(device(), region, &base) != 0) {
+  if (std::holds_alternative<FlatDeviceConfig>(config_.bus)) {
+    const int result = ivshmem_device_region_address(device(), region, &base);
+    return result == 0 ? std::optional<uint64_t>(base) : std::nullopt;
+  }
+  const uint64_t size = ivshmem_device_region_size(device(), region);
+  if (size == 0 || (Config32(kCommand) & kMemorySpace) == 0) {
     return std::nullopt;
   }
-  return base + offset;
+  base = Config32(kBars + 4 * region) & ~uint32_t{0xf};
+  uint64_t last = uint32_t{0xffffffff};
+  if (region == IVSHMEM_REGION_MEMORY) {
+    base |= uint64_t{Config32(kBars + 4 * region + 4)} << 32;
+    last = ~uint64_t{0};
+  }
+  if (base == 0 || base >= last - (size - 1)) return std::nullopt;
+  return base;
+}
+
+uint32_t CGuest::Config32(uint64_t offset) const {
+  std::array<uint8_t, 4> bytes;
+  ivshmem_device_config_read(device(), offset, bytes.data(), bytes.size());
+  return static_cast<uint32_t>(LoadLittleEndian(bytes));
 }
 
 bool CGuest::RingBound(uint64_t address,

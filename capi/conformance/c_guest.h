@@ -124,6 +124,8 @@ class CGuest {
   void MakeVectors();
   absl::Status CheckAccess(const Access& access) const;
   std::optional<uint64_t> Address(const Access& access) const;
+  std::optional<uint64_t> Base(uint32_t region) const;
+  uint32_t Config32(uint64_t offset) const;
   // Whether a bound doorbell was rung.
   bool RingBound(uint64_t address, absl::Span<const uint8_t> bytes) const;
 
