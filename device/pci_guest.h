@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "backends/mock/host.h"
 #include "bus/access.h"
 #include "bus/pci/registers.h"
@@ -19,21 +21,24 @@
 
 namespace ivshmem {
 
-// Keeps the events of a device.
+// Keeps the events of a device. From any thread.
 class EventRecorder : public DeviceEvents {
  public:
   void OnEvent(const DeviceEvent& event) noexcept override {
+    absl::MutexLock lock(&mutex_);
     kinds_.push_back(event.kind);
   }
 
   int count(DeviceEvent::Kind kind) const {
+    absl::MutexLock lock(&mutex_);
     int count = 0;
     for (const DeviceEvent::Kind seen : kinds_) count += seen == kind ? 1 : 0;
     return count;
   }
 
  private:
-  std::vector<DeviceEvent::Kind> kinds_;
+  mutable absl::Mutex mutex_;
+  std::vector<DeviceEvent::Kind> kinds_ ABSL_GUARDED_BY(mutex_);
 };
 
 // A PCI device on a mock host, and what a guest's driver does to it. For tests.
