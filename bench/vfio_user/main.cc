@@ -142,9 +142,9 @@ class Served {
     if (!model_->device().peers().Connect(kPeer, 0, event_).ok()) {
       Fail("no peer");
     }
-    auto [ours, theirs] = Sockets();
-    socket_ = std::move(ours);
-    OnLoop([this, cpu, &theirs] {
+    auto sockets = Sockets();
+    socket_ = std::move(sockets.first);
+    OnLoop([this, cpu, &theirs = sockets.second] {
       RunOn(cpu);
       auto connection = vfio_user::Connection::Start(
           thread_->loop(), std::move(theirs), *model_, absl::Seconds(5),
