@@ -19,6 +19,7 @@
 #include "absl/time/clock.h"
 #include "absl/types/span.h"
 #include "backends/linux/hand_over.h"
+#include "backends/linux/received_fds.h"
 
 namespace ivshmem {
 namespace {
@@ -114,21 +115,6 @@ absl::Status Send(int socket, absl::Span<const uint8_t> bytes,
   return absl::OkStatus();
 }
 
-void TakeFds(msghdr& message, std::vector<UniqueFd>& fds) {
-  for (cmsghdr* control = CMSG_FIRSTHDR(&message); control != nullptr;
-       control = CMSG_NXTHDR(&message, control)) {
-    if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_RIGHTS) {
-      continue;
-    }
-    const size_t count = (control->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (size_t i = 0; i < count; ++i) {
-      int fd;
-      std::memcpy(&fd, CMSG_DATA(control) + i * sizeof(fd), sizeof(fd));
-      fds.emplace_back(fd);
-    }
-  }
-}
-
 // Fills `bytes`, and adds the descriptors that came beside to `fds`, `most` of
 // them in all.
 absl::Status Receive(int socket, absl::Span<uint8_t> bytes, size_t most,
@@ -151,7 +137,7 @@ absl::Status Receive(int socket, absl::Span<uint8_t> bytes, size_t most,
       return absl::ErrnoToStatus(errno, "hand-over: receive");
     }
     if (got <= 0) return Closed();
-    TakeFds(message, fds);
+    TakeReceivedFds(message, fds);
     if ((message.msg_flags & MSG_CTRUNC) != 0) {
       return absl::ResourceExhaustedError(
           "hand-over: descriptors could not be taken: this process has as many "

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "backends/linux/received_fds.h"
 
 namespace ivshmem::vfio_user {
 namespace {
@@ -22,21 +23,6 @@ union Control {
   cmsghdr align;
   std::array<char, CMSG_SPACE((kMostFds + 1) * sizeof(int))> bytes;
 };
-
-void TakeFds(msghdr& message, std::vector<UniqueFd>& fds) {
-  for (cmsghdr* control = CMSG_FIRSTHDR(&message); control != nullptr;
-       control = CMSG_NXTHDR(&message, control)) {
-    if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_RIGHTS) {
-      continue;
-    }
-    const size_t count = (control->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (size_t i = 0; i < count; ++i) {
-      int fd;
-      std::memcpy(&fd, CMSG_DATA(control) + i * sizeof(int), sizeof(int));
-      fds.emplace_back(fd);
-    }
-  }
-}
 
 }  // namespace
 
@@ -79,7 +65,7 @@ absl::StatusOr<MessageStream::State> MessageStream::Fill(
     got = 0;
   }
   const size_t had = fds_.size();
-  TakeFds(message, fds_);
+  TakeReceivedFds(message, fds_);
   if (got == 0) {
     if (begins) return State::kEnd;
     return absl::InvalidArgumentError(
