@@ -47,6 +47,16 @@ absl::Status Closed() {
   return absl::UnavailableError("hand-over: the other side has closed");
 }
 
+// In milliseconds, rounded up; -1 waits without end. A longer wait than poll()
+// knows of is waited for again.
+int PollTimeout(absl::Duration left) {
+  if (left == absl::InfiniteDuration()) return -1;
+  const int64_t milliseconds =
+      absl::ToInt64Milliseconds(absl::Ceil(left, absl::Milliseconds(1)));
+  return static_cast<int>(
+      std::min<int64_t>(milliseconds, std::numeric_limits<int>::max()));
+}
+
 // Waits until `socket` is ready for `events`.
 absl::Status Wait(int socket, int16_t events, absl::Time deadline) {
   while (true) {
@@ -56,9 +66,7 @@ absl::Status Wait(int socket, int16_t events, absl::Time deadline) {
           "hand-over: the other side did not do its part in time");
     }
     pollfd ready = {.fd = socket, .events = events, .revents = 0};
-    const int64_t milliseconds = std::min<int64_t>(
-        absl::ToInt64Milliseconds(left) + 1, std::numeric_limits<int>::max());
-    const int count = poll(&ready, 1, static_cast<int>(milliseconds));
+    const int count = poll(&ready, 1, PollTimeout(left));
     if (count > 0) return absl::OkStatus();
     if (count < 0 && errno != EINTR) {
       return absl::ErrnoToStatus(errno, "hand-over: poll");

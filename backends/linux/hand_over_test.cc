@@ -13,6 +13,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <ctime>
 #include <functional>
 #include <memory>
 #include <string>
@@ -22,6 +23,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "backends/linux/event_fd.h"
 #include "backends/linux/link_hand_over.h"
@@ -188,6 +190,26 @@ TEST(HandOverTest, NobodyTakesIt) {
         absl::IsUnavailable(ConfirmHandOver(sockets.new_process.get())));
   }
   EXPECT_EQ(OpenFds(), before);
+}
+
+// Who waits without end sleeps until the other side comes.
+TEST(HandOverTest, WaitsWithoutEnd) {
+  const HandOver sent = Example();
+  SocketPair sockets;
+  std::thread new_process([&] {
+    EXPECT_TRUE(
+        ReceiveHandOver(sockets.new_process.get(), {}, absl::InfiniteDuration())
+            .ok());
+    timespec processor;
+    ASSERT_EQ(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &processor), 0);
+    EXPECT_LT(absl::DurationFromTimespec(processor), absl::Milliseconds(250));
+    EXPECT_TRUE(ConfirmHandOver(sockets.new_process.get()).ok());
+  });
+  absl::SleepFor(absl::Milliseconds(500));
+  EXPECT_TRUE(
+      SendHandOver(sockets.old_process.get(), sent, absl::InfiniteDuration())
+          .ok());
+  new_process.join();
 }
 
 // What arrives in part is an error, and no descriptor is kept.

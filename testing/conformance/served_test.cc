@@ -16,6 +16,8 @@
 #include "gtest/gtest.h"
 #include "proto/config.pb.h"
 #include "proto/script.pb.h"
+#include "script/files.h"
+#include "script/play.h"
 #include "script/subject.h"
 #include "testing/conformance/model/world.h"
 #include "testing/conformance/program.h"
@@ -83,6 +85,16 @@ TEST_P(ServedDevices, DoWhatTheSpecificationSays) {
   if (GetParam() == Setting::kRevision1Plain) return;
   EXPECT_GE(tally.rings, some);
   EXPECT_GE(tally.messages, some);
+}
+
+// A VMM that counts each event's signals as one would see one message.
+TEST(ServedDevice, OneWriteRingsTwice) {
+  const auto script = script::ReadScript(
+      "testdata/regressions/one_write_rings_twice.textproto");
+  ASSERT_TRUE(script.ok()) << script.status();
+  const auto served = MakeVfioSubject(script->world());
+  ASSERT_TRUE(served.ok()) << served.status();
+  EXPECT_EQ(script::Play(*script, **served), absl::OkStatus());
 }
 
 INSTANTIATE_TEST_SUITE_P(

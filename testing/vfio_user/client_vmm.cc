@@ -3,7 +3,10 @@
 
 #include "testing/vfio_user/client_vmm.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstdint>
 #include <optional>
 #include <utility>
 
@@ -140,9 +143,14 @@ void ClientVmm::Follow() {
 std::vector<ClientVmm::Message> ClientVmm::TakeMessages() {
   std::vector<Message> messages;
   for (int i = 0; i < vectors_; ++i) {
-    if (!events_[i]->Drain()) continue;
+    // As many as the event was signalled: one write of a guest's may ring
+    // twice.
+    uint64_t times = 0;
+    if (read(events_[i]->fd(), &times, sizeof(times)) != sizeof(times))
+      continue;
     const auto entry = absl::MakeConstSpan(table_).subspan(i * kEntry, kEntry);
-    messages.push_back(
+    messages.insert(
+        messages.end(), times,
         {.address = LoadLittleEndian(entry.first(8)),
          .data = static_cast<uint32_t>(LoadLittleEndian(entry.subspan(8, 4)))});
   }
