@@ -4,6 +4,8 @@
 #ifndef IVSHMEM_CAPI_INSIDE_H_
 #define IVSHMEM_CAPI_INSIDE_H_
 
+#include "core/shards.h"
+
 namespace ivshmem::capi {
 
 // Says, as long as it lives, that this thread is inside something that may not
@@ -28,7 +30,8 @@ class Inside {
   }
 
  private:
-  static constinit inline thread_local const Inside* innermost_ = nullptr;
+  IVSHMEM_FAST_THREAD_LOCAL static constinit inline thread_local const Inside*
+      innermost_ = nullptr;
 
   const void* const handle_;
   const Inside* const outer_;

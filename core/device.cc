@@ -97,6 +97,10 @@ Device::Device(const Config& config, const Dependencies& dependencies,
 
 Device::~Device() = default;
 
+inline void Device::Emit(const DeviceEvent& event) noexcept {
+  if (dependencies_.events != nullptr) dependencies_.events->OnEvent(event);
+}
+
 std::optional<PeerId> Device::id() const noexcept {
   const int32_t id = id_.load(std::memory_order_acquire);
   if (id < 0) return std::nullopt;
@@ -138,9 +142,10 @@ RegisterState Device::Update(Next next) noexcept {
 }
 
 uint64_t Device::Read(uint64_t offset, int size) noexcept {
+  const uint32_t position = Position();
+  if (IsPosition(offset, size)) return position;
   uint64_t value = 0;
   RegisterState after;
-  const uint32_t position = Position();
   const RegisterState before = Update([&](RegisterState state) {
     const AccessResult result =
         ReadRegisters(config_.dialect, state, position, offset, size);
@@ -292,10 +297,6 @@ void Device::SettleLevel(RegisterState before, RegisterState after) noexcept {
   }
   const InFlight::Call call(in_flight_);
   dependencies_.level->LevelMayHaveChanged();
-}
-
-void Device::Emit(const DeviceEvent& event) noexcept {
-  if (dependencies_.events != nullptr) dependencies_.events->OnEvent(event);
 }
 
 }  // namespace ivshmem

@@ -106,7 +106,8 @@ class InFlight::Call {
     }
   }
 
-  static constinit inline thread_local Call* innermost_ = nullptr;
+  IVSHMEM_FAST_THREAD_LOCAL static constinit inline thread_local Call*
+      innermost_ = nullptr;
 
   InFlight* owner_;
   std::atomic<uint64_t>* count_;

@@ -182,6 +182,12 @@ constexpr bool IsDoorbell(uint64_t offset, int size) {
   return offset == kDoorbellOffset && size == 4;
 }
 
+// Whether a read is what drivers read most: the whole of IVPosition, which in
+// every dialect gives the position and changes no state.
+constexpr bool IsPosition(uint64_t offset, int size) {
+  return offset == kPositionOffset && size == 4;
+}
+
 // A peer's interrupt reaches a device whose interrupt is a level.
 constexpr RegisterState RaiseStatus(RegisterState state) {
   state.status |= 1;

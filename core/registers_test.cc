@@ -68,6 +68,21 @@ static_assert(!IsDoorbell(kDoorbellOffset, 2) &&
               !IsDoorbell(kDoorbellOffset + 1, 4) &&
               !IsDoorbell(kPositionOffset, 4));
 
+// What is treated as a read of the position and no more is that and no more.
+constexpr bool GivesThePosition(const Dialect& dialect) {
+  const AccessResult result =
+      ReadRegisters(dialect, kStored, 9, kPositionOffset, 4);
+  return result.value == 9 && result.state == kStored;
+}
+static_assert(IsPosition(kPositionOffset, 4));
+static_assert(GivesThePosition(kRevision1) && GivesThePosition(kRevision0) &&
+              GivesThePosition(kQemu) && GivesThePosition(kQemuFlat) &&
+              GivesThePosition(kAcrn));
+static_assert(!IsPosition(kPositionOffset, 2) &&
+              !IsPosition(kPositionOffset, 8) &&
+              !IsPosition(kPositionOffset + 1, 4) &&
+              !IsPosition(kStatusOffset, 4));
+
 // QEMU's oddities, each as measured there.
 static_assert(ReadRegisters(kQemu, kStored, 9, 0, 1).value == 0x44);
 static_assert(ReadRegisters(kQemu, kStored, 9, 1, 1).value == 0);
