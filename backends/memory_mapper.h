@@ -26,6 +26,18 @@ class MemoryMapper {
                                               const SharedMemory& memory,
                                               MemoryAccess access) = 0;
 
+  // What becomes of a guest's write to memory that is mapped read-only.
+  enum class RefusedWrites : uint8_t {
+    // The hypervisor drops it, and nobody hears of it.
+    kDropped,
+    // It traps, as one to an address where nothing is mapped (KVM). A device
+    // claims the range in the host's MmioSpace as well then, so as to count it.
+    kTrapped,
+  };
+  virtual RefusedWrites refused_writes() const noexcept {
+    return RefusedWrites::kDropped;
+  }
+
   // Of what is mapped here. Null where the hypervisor cannot say what guests
   // write. Valid as long as the mapper.
   virtual DirtyLog* dirty_log() noexcept { return nullptr; }

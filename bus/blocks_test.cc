@@ -92,6 +92,52 @@ TEST(MemoryBlockTest, ReadOnly) {
   EXPECT_EQ(Read(block, 0, 4), 7u);
 }
 
+// Each write that read-only memory refuses is counted, of whatever size and
+// place; no read is, nor a write that has no place in it or no bytes.
+TEST(MemoryBlockTest, CountsRefusedWrites) {
+  uint8_t memory[16] = {};
+  MemoryBlock block({memory, sizeof(memory)}, MemoryAccess::kReadOnly);
+  EXPECT_EQ(block.refused_writes(), 0u);
+  uint64_t refused = 0;
+  for (size_t size = 1; size <= 8; ++size) {
+    for (const uint64_t offset : {uint64_t{0}, 16 - size}) {
+      Write(block, offset, size, ~uint64_t{0});
+      EXPECT_EQ(block.refused_writes(), ++refused);
+      Read(block, offset, size);
+      Write(block, offset + 17 - size, size, ~uint64_t{0});
+      EXPECT_EQ(block.refused_writes(), refused) << size << "@" << offset;
+    }
+  }
+  block.Write(0, {});
+  EXPECT_EQ(block.refused_writes(), refused);
+  for (const uint8_t byte : memory) EXPECT_EQ(byte, 0);
+}
+
+// Memory that may be written refuses nothing.
+TEST(MemoryBlockTest, RefusesNoAllowedWrites) {
+  uint8_t memory[16] = {};
+  MemoryBlock block({memory, sizeof(memory)}, MemoryAccess::kReadWrite);
+  Write(block, 0, 4, 1);
+  Write(block, 13, 4, 1);
+  EXPECT_EQ(block.refused_writes(), 0u);
+}
+
+// None is forgotten where several processors write at once.
+TEST(MemoryBlockTest, CountsRefusedWritesOfThreads) {
+  uint8_t memory[16] = {};
+  MemoryBlock block({memory, sizeof(memory)}, MemoryAccess::kReadOnly);
+  constexpr int kThreads = 4;
+  constexpr int kWrites = 10000;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&block] {
+      for (int i = 0; i < kWrites; ++i) Write(block, 0, 4, 1);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(block.refused_writes(), uint64_t{kThreads} * kWrites);
+}
+
 // Aligned accesses are in one piece: another guest never sees half a number.
 TEST(MemoryBlockTest, AlignedAccessesAreWhole) {
   alignas(8) uint8_t memory[8] = {};

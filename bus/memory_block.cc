@@ -61,8 +61,11 @@ void MemoryBlock::Read(uint64_t offset, absl::Span<uint8_t> bytes) noexcept {
 
 void MemoryBlock::Write(uint64_t offset,
                         absl::Span<const uint8_t> bytes) noexcept {
-  if (access_ == MemoryAccess::kReadOnly ||
-      !Contains(memory_.size, offset, bytes.size())) {
+  if (!Contains(memory_.size, offset, bytes.size())) return;
+  if (access_ == MemoryAccess::kReadOnly) {
+    if (!bytes.empty()) {
+      refused_writes_.fetch_add(1, std::memory_order_relaxed);
+    }
     return;
   }
   Store(memory_.data + offset, bytes);

@@ -4,6 +4,7 @@
 #ifndef IVSHMEM_BUS_MEMORY_BLOCK_H_
 #define IVSHMEM_BUS_MEMORY_BLOCK_H_
 
+#include <atomic>
 #include <cstdint>
 
 #include "absl/types/span.h"
@@ -28,8 +29,8 @@ class MemoryBlock : public MmioHandler {
     virtual void Written(uint64_t offset, uint64_t size) noexcept = 0;
   };
 
-  // A guest's writes to read-only memory change nothing. `listener` may be null
-  // and outlives the object.
+  // A guest's writes to read-only memory change nothing and are counted.
+  // `listener` may be null and outlives the object.
   MemoryBlock(const SharedMemory& memory, MemoryAccess access,
               Listener* listener = nullptr)
       : memory_(memory), access_(access), listener_(listener) {}
@@ -38,12 +39,19 @@ class MemoryBlock : public MmioHandler {
   void Write(uint64_t offset,
              absl::Span<const uint8_t> bytes) noexcept override;
 
+  // How many writes came here that the access forbids. One that reaches past
+  // the end is none of them, nor one of no bytes. Any thread.
+  uint64_t refused_writes() const noexcept {
+    return refused_writes_.load(std::memory_order_relaxed);
+  }
+
  private:
   void Store(uint8_t* to, absl::Span<const uint8_t> bytes) noexcept;
 
   const SharedMemory memory_;
   const MemoryAccess access_;
   Listener* const listener_;
+  std::atomic<uint64_t> refused_writes_{0};
 };
 
 }  // namespace ivshmem

@@ -14,13 +14,27 @@ using ivshmem::RingResult;
 
 namespace {
 
+// Of memory that is read-only.
+struct RefusedWrites {};
+
 struct Counter {
   const char* name;
-  std::variant<RingResult, InterruptResult> of;
+  std::variant<RingResult, InterruptResult, RefusedWrites> of;
 };
 
+uint64_t Count(const ivshmem_device& device, RingResult of) {
+  return device.core().count(of);
+}
+uint64_t Count(const ivshmem_device& device, InterruptResult of) {
+  return device.core().count(of);
+}
+uint64_t Count(const ivshmem_device& device, RefusedWrites /*of*/) {
+  return device.pci != nullptr ? device.pci->refused_memory_writes()
+                               : device.flat->refused_memory_writes();
+}
+
 // By the IVSHMEM_COUNT_..., to whose end new ones are added.
-constexpr std::array<Counter, 14> kCounters = {{
+constexpr std::array<Counter, 15> kCounters = {{
     {"rings_delivered", RingResult::kDelivered},
     {"rings_carrier_full", RingResult::kCarrierFull},
     {"rings_carrier_failed", RingResult::kCarrierFailed},
@@ -35,13 +49,14 @@ constexpr std::array<Counter, 14> kCounters = {{
     {"rings_not_allowed", RingResult::kNotAllowed},
     {"rings_over_rate", RingResult::kOverRate},
     {"interrupts_deferred", InterruptResult::kDeferred},
+    {"memory_writes_refused", RefusedWrites{}},
 }};
 
 }  // namespace
 
 uint64_t ivshmem_device_count(const ivshmem_device* device, uint32_t counter) {
   if (device == nullptr || counter >= kCounters.size()) return 0;
-  return std::visit([&](auto of) { return device->core().count(of); },
+  return std::visit([&](auto of) { return Count(*device, of); },
                     kCounters[counter].of);
 }
 

@@ -482,7 +482,8 @@ TEST_F(DeviceTest, Counters) {
                                              {"interrupts_not_configured", 0},
                                              {"rings_not_allowed", 0},
                                              {"rings_over_rate", 0},
-                                             {"interrupts_deferred", 0}}));
+                                             {"interrupts_deferred", 0},
+                                             {"memory_writes_refused", 0}}));
   EXPECT_EQ(ivshmem_device_count(device.get(), counters), 0u);
   EXPECT_STREQ(ivshmem_counter_name(IVSHMEM_COUNT_INTERRUPTS_NO_SUCH_VECTOR),
                "interrupts_no_such_vector");

@@ -12,8 +12,9 @@
 namespace ivshmem::capi {
 namespace {
 
-constexpr uint32_t kKnownFlags =
-    IVSHMEM_HOST_MISSES_ARE_SWALLOWED | IVSHMEM_HOST_SIGNALS_STAY;
+constexpr uint32_t kKnownFlags = IVSHMEM_HOST_MISSES_ARE_SWALLOWED |
+                                 IVSHMEM_HOST_SIGNALS_STAY |
+                                 IVSHMEM_HOST_READ_ONLY_WRITES_TRAP;
 
 int Lonely(const char* what, const char* other) {
   return Fail(EINVAL,

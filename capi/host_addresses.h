@@ -32,6 +32,11 @@ class HostMapper : public MemoryMapper {
       : host_(host), device_(device) {}
   absl::StatusOr<RegistrationPtr> Map(uint64_t base, const SharedMemory& memory,
                                       MemoryAccess access) override;
+  RefusedWrites refused_writes() const noexcept override {
+    return (host_.flags & IVSHMEM_HOST_READ_ONLY_WRITES_TRAP) != 0
+               ? RefusedWrites::kTrapped
+               : RefusedWrites::kDropped;
+  }
 
  private:
   const ivshmem_host& host_;

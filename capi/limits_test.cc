@@ -149,6 +149,69 @@ TEST_F(LimitsTest, FlatDevice) {
   EXPECT_GT(Count(device, IVSHMEM_COUNT_RINGS_OVER_RATE), 0u);
 }
 
+// Memory that the guest may only read: what it writes is lost and counted.
+TEST_F(LimitsTest, ReadOnlyMemory) {
+  ivshmem_pci_options pci = Options();
+  pci.flags |= IVSHMEM_DEVICE_READ_ONLY;
+  const DevicePtr device = Make(pci);
+  PlaceBars(device);
+  ivshmem_flat_options flat_options = FlatOptions(memory_, &host_);
+  flat_options.flags = IVSHMEM_DEVICE_HAS_ID | IVSHMEM_DEVICE_READ_ONLY;
+  const DevicePtr flat = Make(flat_options);
+  for (const DevicePtr* each : {&device, &flat}) {
+    EXPECT_EQ(Count(*each, IVSHMEM_COUNT_MEMORY_WRITES_REFUSED), 0u);
+    for (uint64_t i = 0; i < 3; ++i) {
+      Write(*each, IVSHMEM_REGION_MEMORY, 4 * i, 1);
+    }
+    EXPECT_EQ(Count(*each, IVSHMEM_COUNT_MEMORY_WRITES_REFUSED), 3u);
+    EXPECT_EQ(Read(*each, IVSHMEM_REGION_MEMORY, 0), 0u);
+  }
+  EXPECT_STREQ(ivshmem_counter_name(IVSHMEM_COUNT_MEMORY_WRITES_REFUSED),
+               "memory_writes_refused");
+  // It was mapped, and nothing claimed beside that.
+  EXPECT_EQ(recording_.ranges.count(kBar2), 0u);
+
+  const DevicePtr writable = Make(Options());
+  PlaceBars(writable);
+  Write(writable, IVSHMEM_REGION_MEMORY, 0, 1);
+  EXPECT_EQ(Count(writable, IVSHMEM_COUNT_MEMORY_WRITES_REFUSED), 0u);
+  EXPECT_EQ(Read(writable, IVSHMEM_REGION_MEMORY, 0), 1u);
+}
+
+// A host whose guests' refused writes trap gets a range for them, by which they
+// are counted.
+TEST_F(LimitsTest, ReadOnlyMemoryWhereWritesTrap) {
+  ivshmem_host host = host_;
+  host.flags = IVSHMEM_HOST_READ_ONLY_WRITES_TRAP;
+  ivshmem_pci_options options = Options();
+  options.host = &host;
+  DevicePtr device = Make(options);
+  PlaceBars(device);
+  EXPECT_EQ(recording_.maps.count(kBar2), 1u);
+  EXPECT_EQ(recording_.ranges.count(kBar2), 0u) << "it may write";
+
+  options.flags |= IVSHMEM_DEVICE_READ_ONLY;
+  device = Make(options);
+  PlaceBars(device);
+  EXPECT_EQ(recording_.maps.count(kBar2), 1u);
+  ASSERT_EQ(recording_.ranges.count(kBar2), 1u);
+  const uint32_t value = 1;
+  ivshmem_range_write(recording_.ranges[kBar2].second, 8, &value,
+                      sizeof(value));
+  EXPECT_EQ(Count(device, IVSHMEM_COUNT_MEMORY_WRITES_REFUSED), 1u);
+  EXPECT_EQ(Read(device, IVSHMEM_REGION_MEMORY, 8), 0u);
+  device.reset();
+  EXPECT_TRUE(recording_.Empty());
+
+  ivshmem_flat_options flat = FlatOptions(memory_, &host);
+  flat.flags = IVSHMEM_DEVICE_HAS_ID | IVSHMEM_DEVICE_READ_ONLY;
+  device = Make(flat);
+  ASSERT_EQ(recording_.ranges.count(0x60000000), 1u);
+  ivshmem_range_write(recording_.ranges[0x60000000].second, 8, &value,
+                      sizeof(value));
+  EXPECT_EQ(Count(device, IVSHMEM_COUNT_MEMORY_WRITES_REFUSED), 1u);
+}
+
 TEST_F(LimitsTest, Wrong) {
   const ivshmem_allowed_rings low[] = {{-2, 0}};
   const ivshmem_allowed_rings high[] = {{0, 0}, {0, 65536}};

@@ -272,7 +272,7 @@ TEST_F(OptionsTest, LonelyCallbacks) {
       [](auto& h) { h.remove_ioeventfd = nullptr; },
       [](auto& h) { h.bind_irq = nullptr; },
       [](auto& h) { h.unbind_irq = nullptr; },
-      [](auto& h) { h.flags = 0x4; },
+      [](auto& h) { h.flags = 0x8; },
       [](auto& h) { h.reserved = 1; }};
   for (size_t i = 0; i < all.size(); ++i) {
     ivshmem_host host = recording.Callbacks();

@@ -5,6 +5,8 @@
 
 #include <utility>
 
+#include "device/shown_memory.h"
+
 namespace ivshmem {
 
 void BarPlacement::Apply() {
@@ -52,8 +54,11 @@ std::optional<uint64_t> BarPlacement::Shown(int bar) const {
 }
 
 absl::StatusOr<RegistrationPtr> BarPlacement::Place(int bar, uint64_t address) {
-  if (bar == memory_bar_ && dependencies_.mapper != nullptr) {
-    return dependencies_.mapper->Map(address, memory_, access_);
+  if (bar == memory_bar_) {
+    return ShowMemory(address, memory_, access_, function_.bar(bar),
+                      {.mmio = dependencies_.mmio,
+                       .mapper = dependencies_.mapper,
+                       .events = dependencies_.events});
   }
   if (dependencies_.mmio == nullptr) return nullptr;
   return dependencies_.mmio->Claim(address, function_.BarSize(bar),

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_format.h"
 #include "core/dialect.h"
+#include "device/shown_memory.h"
 
 namespace ivshmem {
 namespace {
@@ -122,16 +123,12 @@ absl::StatusOr<std::unique_ptr<FlatDevice>> FlatDevice::Make(
     if (!claim.ok()) return claim.status();
     flat->registers_ = *std::move(claim);
   }
-  if (host.mapper != nullptr || host.mmio != nullptr) {
-    absl::StatusOr<RegistrationPtr> shown =
-        host.mapper != nullptr
-            ? host.mapper->Map(config.memory_address, memory,
-                               config.block.access)
-            : host.mmio->Claim(config.memory_address, memory.size,
-                               flat->block_->memory());
-    if (!shown.ok()) return shown.status();
-    flat->memory_ = *std::move(shown);
-  }
+  absl::StatusOr<RegistrationPtr> shown = ShowMemory(
+      config.memory_address, memory, config.block.access,
+      flat->block_->memory(),
+      {.mmio = host.mmio, .mapper = host.mapper, .events = host.events});
+  if (!shown.ok()) return shown.status();
+  flat->memory_ = *std::move(shown);
 
   const uint64_t doorbell = config.registers_address + kDoorbellOffset;
   flat->shortcuts_.emplace(

@@ -84,6 +84,9 @@ class FlatDevice : private PeerTable::Listener {
   Device& device() { return block_->device(); }
   mmio::FlatBlock& block() { return *block_; }
   // As PciDevice's.
+  uint64_t refused_memory_writes() const noexcept {
+    return block_->memory().refused_writes();
+  }
   WrittenMemory& written() { return written_; }
   bool carries_memory() const {
     return CarriesMemory(memory_state_.role, block_->device().id());

@@ -180,6 +180,12 @@ class PciDevice : private InterruptSink,
   // Where BARs are and what MSI-X holds.
   const pci::Function& function() const { return *function_; }
   const SharedMemory& memory() const { return shared_; }
+  // How many of the guest's writes to read-only memory trapped and changed
+  // nothing, since the device was made. A hypervisor that drops them by itself
+  // counts none here (MemoryMapper::refused_writes()). Any thread.
+  uint64_t refused_memory_writes() const noexcept {
+    return memory_.refused_writes();
+  }
   // Which parts of it the guest writes, for who copies it, ...
   WrittenMemory& written() { return written_; }
   // ... and whether the copying is this device's embedder's.

@@ -75,6 +75,10 @@ class MemorySlots : public MemoryMapper, private DirtyLog {
   absl::StatusOr<RegistrationPtr> Map(uint64_t base, const SharedMemory& memory,
                                       MemoryAccess access) override;
 
+  RefusedWrites refused_writes() const noexcept override {
+    return RefusedWrites::kTrapped;
+  }
+
   DirtyLog* dirty_log() noexcept override { return this; }
 
  private:

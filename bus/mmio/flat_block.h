@@ -68,7 +68,7 @@ class FlatBlock {
   MmioHandler& registers() { return registers_; }
   uint64_t registers_size() const { return kQemuFlat.block_size; }
 
-  MmioHandler& memory() { return memory_; }
+  MemoryBlock& memory() { return memory_; }
 
  private:
   // The line as the device's way to interrupt.

@@ -48,14 +48,18 @@ TEST_F(KvmReadOnly, Reads) {
   EXPECT_EQ(reader_->exits(), exits);
 }
 
-// What it writes is lost, of any size, and does the guest no harm.
+// What it writes is lost, of any size, and counted, and does the guest no harm.
 TEST_F(KvmReadOnly, DoesNotWrite) {
   writer_->guest().Write(kBar2 + 0x100, 0x12345678);
+  uint64_t refused = 0;
   for (const uint32_t size : {1, 2, 4}) {
     reader_->guest().Write(kBar2 + 0x100, 0, size);
+    EXPECT_EQ(reader_->device().refused_memory_writes(), ++refused);
   }
   EXPECT_EQ(reader_->guest().Read(kBar2 + 0x100), 0x12345678u);
   EXPECT_EQ(writer_->guest().Read(kBar2 + 0x100), 0x12345678u);
+  EXPECT_EQ(reader_->device().refused_memory_writes(), refused);
+  EXPECT_EQ(writer_->device().refused_memory_writes(), 0u);
 }
 
 // The same where BAR2 has moved.
@@ -64,6 +68,10 @@ TEST_F(KvmReadOnly, DoesNotWriteElsewhere) {
   reader_->SetConfig(pci::kBar0 + 8, 0xe4000000);
   reader_->guest().Write(0xe4000000, 0);
   EXPECT_EQ(reader_->guest().Read(0xe4000000), 0x12345678u);
+  EXPECT_EQ(reader_->device().refused_memory_writes(), 1u);
+  // Where it was there is nobody to count.
+  reader_->guest().Write(kBar2, 0);
+  EXPECT_EQ(reader_->device().refused_memory_writes(), 1u);
 }
 
 // A guest that has only read access rings as any other.

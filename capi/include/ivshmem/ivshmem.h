@@ -189,6 +189,10 @@ struct ivshmem_irq {
 /* bind_irq leaves in the eventfd the signals that it has sent (ACRN), instead
  * of taking them (KVM). */
 #define IVSHMEM_HOST_SIGNALS_STAY 0x2u
+/* A guest's write to memory that map_memory shows read-only traps, as with KVM:
+ * claim_range is called for that range as well, and such writes are counted
+ * (IVSHMEM_COUNT_MEMORY_WRITES_REFUSED). */
+#define IVSHMEM_HOST_READ_ONLY_WRITES_TRAP 0x4u
 
 /* What the hypervisor offers a device. The struct is copied when a device is
  * made. Each callback may be null: the device then does without, as its comment
@@ -543,11 +547,14 @@ enum {
   IVSHMEM_COUNT_INTERRUPTS_NOT_CONFIGURED = 10,
   IVSHMEM_COUNT_RINGS_NOT_ALLOWED = 11,
   IVSHMEM_COUNT_RINGS_OVER_RATE = 12,
-  IVSHMEM_COUNT_INTERRUPTS_DEFERRED = 13
+  IVSHMEM_COUNT_INTERRUPTS_DEFERRED = 13,
+  /* Writes to read-only memory (IVSHMEM_DEVICE_READ_ONLY) that changed nothing.
+   */
+  IVSHMEM_COUNT_MEMORY_WRITES_REFUSED = 14
 };
 
-/* 0 for a counter that there is not. What the hypervisor rings or routes by
- * itself is not counted. */
+/* 0 for a counter that there is not. What the hypervisor rings, routes or drops
+ * by itself is not counted. */
 uint64_t ivshmem_device_count(const ivshmem_device* device, uint32_t counter);
 
 /* As "rings_no_such_peer"; null for a counter that there is not, so that all
