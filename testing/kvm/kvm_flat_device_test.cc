@@ -51,12 +51,13 @@ class KvmFlatDevice : public ::testing::Test {
     Create(&*doorbells_);
   }
 
-  void Create(DoorbellAccelerator* doorbells) {
+  void Create(DoorbellAccelerator* doorbells,
+              MemoryAccess access = MemoryAccess::kReadWrite) {
     watch_ = nullptr;
     device_ = nullptr;
     auto device = FlatDevice::Create({.registers_address = kRegisters,
                                       .memory_address = kMemory,
-                                      .block = {.id = kOwn}},
+                                      .block = {.id = kOwn, .access = access}},
                                      {memory_.get(), kSize},
                                      {.mmio = &guest_->memory(),
                                       .mapper = &*mapper_,
@@ -104,6 +105,20 @@ TEST_F(KvmFlatDevice, RegistersAndMemory) {
   EXPECT_EQ(guest_->Read(kMemory + 7, 1), 0x99u);
   EXPECT_EQ(guest_->exits(), exits);
   EXPECT_EQ(guest_->Read(kMemory + kSize), 0xffffffffu);
+}
+
+// Memory that the guest may only read: what it writes is lost and counted, what
+// it reads does not leave the guest.
+TEST_F(KvmFlatDevice, ReadOnlyMemory) {
+  Create(&*doorbells_, MemoryAccess::kReadOnly);
+  memory_.get()[kSize - 4] = 0x55;
+  guest_->Write(kMemory + kSize - 4, 0x11223344);
+  guest_->Write(kMemory + kSize - 4, 0, 1, 9);
+  EXPECT_EQ(memory_.get()[kSize - 4], 0x55);
+  EXPECT_EQ(device_->refused_memory_writes(), 10u);
+  const uint64_t exits = guest_->exits();
+  EXPECT_EQ(guest_->Read(kMemory + kSize - 4, 1), 0x55u);
+  EXPECT_EQ(guest_->exits(), exits);
 }
 
 // The doorbell rings in the kernel, each connected vector, and no other.

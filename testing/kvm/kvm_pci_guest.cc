@@ -38,13 +38,17 @@ KvmPciGuest::KvmPciGuest(const ServerLink::Options& link,
       router_(vm_, routes_),
       msi_(vm_),
       executor_(*LoopThread::Start("doorbells")),
-      config_({.vectors = options.vectors, .access = options.access}),
+      config_({.vectors = options.vectors,
+               .access = options.access,
+               .limits = options.limits}),
       host_({.mmio = &guest_->memory(),
              .mapper = &mapper_,
              .msi = &msi_,
              .doorbells = options.io_event_fd ? &doorbells_ : nullptr,
              .router = options.irqfd ? &router_ : nullptr,
-             .executor = &executor_->loop()}) {
+             .executor = &executor_->loop(),
+             .timers = &executor_->loop(),
+             .clock = options.clock}) {
   auto joined = JoinedLink::Join(link);
   EXPECT_TRUE(joined.ok()) << joined.status();
   if (!joined.ok()) return;

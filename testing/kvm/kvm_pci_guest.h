@@ -20,7 +20,9 @@
 #include "backends/registration.h"
 #include "bus/pci/config_ports.h"
 #include "bus/pci/registers.h"
+#include "core/clock.h"
 #include "core/doorbell.h"
+#include "core/limits.h"
 #include "device/pci_device.h"
 #include "testing/interop/joined_link.h"
 #include "testing/kvm/faulty_vm.h"
@@ -47,6 +49,8 @@ class KvmPciGuest {
     // How many interrupt routes there is room for; absent: as many as KVM has.
     std::optional<uint32_t> routes;
     MemoryAccess access = MemoryAccess::kReadWrite;
+    Limits limits;
+    Clock* clock = nullptr;  // Of the limits. Outlives the guest.
   };
 
   // Joins, finds the device, places its BARs, lets vector v interrupt as number

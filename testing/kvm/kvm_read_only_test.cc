@@ -62,6 +62,26 @@ TEST_F(KvmReadOnly, DoesNotWrite) {
   EXPECT_EQ(writer_->device().refused_memory_writes(), 0u);
 }
 
+// However often and wherever it writes, no byte of the memory changes.
+TEST_F(KvmReadOnly, ChangesNoByte) {
+  const SharedMemory& memory = reader_->device().memory();
+  for (uint64_t i = 0; i < memory.size; ++i) {
+    memory.data[i] = static_cast<uint8_t>(i * 7);
+  }
+  uint64_t refused = 0;
+  for (uint32_t offset = 0; offset < memory.size; offset += 0x10000 - 4) {
+    reader_->guest().Write(kBar2 + offset, ~0u, 4, 100);
+    EXPECT_EQ(reader_->device().refused_memory_writes(), refused += 100);
+  }
+  uint64_t changed = 0;
+  for (uint64_t i = 0; i < memory.size; ++i) {
+    changed += memory.data[i] == static_cast<uint8_t>(i * 7) ? 0 : 1;
+  }
+  EXPECT_EQ(changed, 0u);
+  EXPECT_EQ(reader_->guest().Read(kBar2 + 0x5678, 1),
+            static_cast<uint8_t>(0x5678 * 7));
+}
+
 // The same where BAR2 has moved.
 TEST_F(KvmReadOnly, DoesNotWriteElsewhere) {
   writer_->guest().Write(kBar2, 0x12345678);
