@@ -19,6 +19,7 @@ namespace {
 
 using mock::Operation;
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::Field;
 
 constexpr uint64_t kRegisters = 0x40000000;
@@ -179,6 +180,36 @@ TEST_F(FlatDeviceTest, AByteOfMemoryIsEnough) {
             "memory: expected some, got none");
   EXPECT_EQ(CreateError({}, {nullptr, 1}), "memory: expected some, got none");
   EXPECT_TRUE(FlatDevice::Create({}, {memory_.data(), 1}, {}).ok());
+}
+
+// Wherever it is to be, empty memory is an error of the memory, not of its
+// address, and the host hears nothing: not even that there is no line.
+TEST_F(FlatDeviceTest, EmptyMemoryHasNoAddress) {
+  FlatDevice::Host host = Plain();
+  host.irq = nullptr;
+  FlatDeviceState saved = Make(Plain())->Save();
+  saved.memory.size = 0;
+  host_.log().Take();
+  for (const uint64_t address : {uint64_t{4}, kMemory, ~uint64_t{3}}) {
+    const FlatDevice::Config config = {.registers_address = kRegisters,
+                                       .memory_address = address};
+    saved.memory_address = address;
+    for (uint8_t* const data :
+         {memory_.data(), static_cast<uint8_t*>(nullptr)}) {
+      EXPECT_EQ(FlatDevice::Create(config, {data, 0}, host).status().message(),
+                "memory: expected some, got none");
+      EXPECT_EQ(FlatDevice::Restore(config, {data, 0}, host, saved)
+                    .status()
+                    .message(),
+                "memory: expected some, got none");
+    }
+    // What is wrong with the address is said first.
+    EXPECT_EQ(CreateError({.memory_address = address - 1}, {}).substr(0, 42),
+              "memory_address: expected a multiple of 4, ");
+  }
+  EXPECT_THAT(host_.log().Take(), ElementsAre());
+  EXPECT_EQ(events_.count(DeviceEvent::Kind::kWarning), 0);
+  EXPECT_EQ(host_.space().Read32(kRegisters), 0xffffffffu);
 }
 
 // Without a line no doorbell rings, so the hypervisor rings none either.
