@@ -12,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "core/limits.h"
+#include "device/memory_state.h"
 #include "proto/config.pb.h"
 #include "proto/text.h"
 
@@ -219,6 +220,21 @@ absl::StatusOr<Limits> ReadLimits(absl::string_view at,
   return limits;
 }
 
+absl::StatusOr<MemoryRole> ReadRole(absl::string_view at,
+                                    config::Device::Role role) {
+  switch (role) {
+    case config::Device::AUTO:
+      return MemoryRole::kAuto;
+    case config::Device::OWNER:
+      return MemoryRole::kOwner;
+    case config::Device::PEER:
+      return MemoryRole::kPeer;
+    default:
+      return Invalid(absl::StrCat(at, ".role"), "AUTO, OWNER or PEER",
+                     absl::StrCat(static_cast<int>(role)));
+  }
+}
+
 absl::StatusOr<DeviceConfig> ReadDevice(
     absl::string_view at, const config::Device& device,
     const std::vector<RegionConfig>& regions) {
@@ -232,6 +248,11 @@ absl::StatusOr<DeviceConfig> ReadDevice(
   config.region = device.region();
   config.size = *size;
   if (device.has_id()) config.id = static_cast<PeerId>(device.id());
+  const absl::StatusOr<MemoryRole> role = ReadRole(at, device.role());
+  if (!role.ok()) return role.status();
+  const absl::Status role_check = CheckRole(*role, config.id);
+  if (!role_check.ok()) return InDevice(at, role_check);
+  if (*role == MemoryRole::kOwner) config.id = 0;
   const absl::StatusOr<Limits> limits = ReadLimits(at, device.limits());
   if (!limits.ok()) return limits.status();
   const MemoryAccess access =
@@ -241,6 +262,7 @@ absl::StatusOr<DeviceConfig> ReadDevice(
         ReadPci(absl::StrCat(at, ".pci"), device.pci());
     if (!pci.ok()) return pci.status();
     pci->device.access = access;
+    pci->device.role = *role;
     pci->device.limits = *limits;
     config.bus = *std::move(pci);
   } else if (device.has_flat()) {
@@ -248,6 +270,7 @@ absl::StatusOr<DeviceConfig> ReadDevice(
         ReadFlat(absl::StrCat(at, ".flat"), device.flat());
     if (!flat.ok()) return flat.status();
     flat->device.block.access = access;
+    flat->device.role = *role;
     flat->device.block.limits = *limits;
     config.bus = *std::move(flat);
   } else {
@@ -267,7 +290,9 @@ absl::Status CheckTogether(const WorldConfig& world) {
         !ids.emplace(device.region, *device.id).second) {
       return Invalid(
           absl::StrFormat("devices[%d].id", i),
-          absl::StrFormat("one of its own in region '%s'", device.region),
+          absl::StrFormat("one of its own in region '%s' (the memory's owner "
+                          "has 0)",
+                          device.region),
           absl::StrFormat("%d twice", *device.id));
     }
     const auto* pci = std::get_if<PciDeviceConfig>(&device.bus);

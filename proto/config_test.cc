@@ -3,12 +3,15 @@
 
 #include "proto/config.h"
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "core/doorbell.h"
 #include "core/limits.h"
+#include "device/memory_state.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -139,6 +142,97 @@ TEST(ConfigTest, Limits) {
       Limits{});
 }
 
+// Who carries the memory's content: on either bus, and by default as the id
+// says. The owner has id 0, also where none is given.
+TEST(ConfigTest, Roles) {
+  const WorldConfig world = Parsed(R"pb(
+    devices {
+      name: "a"
+      region: "shared"
+      role: OWNER
+      pci { slot: 1 }
+    }
+    devices {
+      name: "b"
+      region: "shared"
+      role: PEER
+      pci { slot: 2 }
+    }
+    devices {
+      name: "c"
+      region: "shared"
+      id: 7
+      role: AUTO
+      pci { slot: 3 }
+    }
+    devices {
+      name: "d"
+      region: "shared"
+      id: 1
+      role: PEER
+      flat {}
+    }
+    devices {
+      name: "e"
+      region: "shared"
+      flat {}
+    })pb");
+  ASSERT_EQ(world.devices.size(), 5u);
+  const auto role = [&](size_t i) {
+    const auto* pci = std::get_if<PciDeviceConfig>(&world.devices[i].bus);
+    return pci != nullptr
+               ? pci->device.role
+               : std::get<FlatDeviceConfig>(world.devices[i].bus).device.role;
+  };
+  const MemoryRole expected[] = {MemoryRole::kOwner, MemoryRole::kPeer,
+                                 MemoryRole::kAuto, MemoryRole::kPeer,
+                                 MemoryRole::kAuto};
+  const std::optional<PeerId> ids[] = {0, std::nullopt, 7, 1, std::nullopt};
+  for (size_t i = 0; i < world.devices.size(); ++i) {
+    EXPECT_EQ(role(i), expected[i]) << i;
+    EXPECT_EQ(world.devices[i].id, ids[i]) << i;
+  }
+  const WorldConfig flat = Parsed(
+      "devices { name: 'a' region: 'shared' id: 0 role: OWNER flat {} }");
+  ASSERT_EQ(flat.devices.size(), 1u);
+  EXPECT_EQ(std::get<FlatDeviceConfig>(flat.devices[0].bus).device.role,
+            MemoryRole::kOwner);
+  EXPECT_EQ(flat.devices[0].id, 0);
+}
+
+TEST(ConfigTest, RoleErrors) {
+  const std::string device = "devices { name: 'a' region: 'shared' pci {} ";
+  EXPECT_EQ(
+      ErrorOf(device + "id: 3 role: OWNER }"),
+      "devices[0].role: expected peer or auto of the device with id 3, as "
+      "the memory's owner has id 0, got owner");
+  EXPECT_EQ(ErrorOf(device + "role: 3 }"),
+            "devices[0].role: expected AUTO, OWNER or PEER, got 3");
+  EXPECT_THAT(ErrorOf(device + "role: MASTER }"), HasSubstr("MASTER"));
+  // A region has one owner, and nobody else has its id.
+  const std::string twice =
+      "devices[1].id: expected one of its own in region 'shared' (the memory's "
+      "owner has 0), got 0 twice";
+  EXPECT_EQ(ErrorOf(device + "role: OWNER }"
+                             "devices { name: 'b' region: 'shared' flat {} "
+                             "role: OWNER }"),
+            twice);
+  EXPECT_EQ(ErrorOf(device + "id: 0 }"
+                             "devices { name: 'b' region: 'shared' flat {} "
+                             "role: OWNER }"),
+            twice);
+  EXPECT_EQ(ErrorOf(device + "role: OWNER }"
+                             "devices { name: 'b' region: 'shared' flat {} "
+                             "id: 0 }"),
+            twice);
+  EXPECT_TRUE(ParseWorld(std::string(kRegion) +
+                         "regions { name: 'other' size: 16 }" + device +
+                         "role: OWNER }"
+                         "devices { name: 'b' region: 'other' flat {} "
+                         "role: OWNER }")
+                  .ok());
+}
+
 TEST(ConfigTest, LimitsOutOfRange) {
   const std::string device = "devices { name: 'a' region: 'shared' pci {} ";
   const std::pair<const char*, const char*> cases[] = {
@@ -242,7 +336,8 @@ TEST(ConfigTest, EachErrorNamesFieldExpectationAndValue) {
   EXPECT_EQ(
       ErrorOf("devices { name: 'a' region: 'shared' id: 1 pci {} }"
               "devices { name: 'b' region: 'shared' id: 1 pci { slot: 1 } }"),
-      "devices[1].id: expected one of its own in region 'shared', got 1 twice");
+      "devices[1].id: expected one of its own in region 'shared' (the memory's "
+      "owner has 0), got 1 twice");
 }
 
 TEST(ConfigTest, RegionErrors) {
