@@ -5,25 +5,17 @@
 // server, together with QEMU's own ivshmem-doorbell. Needs a QEMU from 10.1 on,
 // which QEMU_VFIO_USER names.
 
-#include <signal.h>  // NOLINT(modernize-deprecated-headers): SIGTERM.
-
-#include <cstdlib>
+#include <cstdint>
 #include <memory>
-#include <string>
-#include <vector>
 
-#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
-#include "absl/time/time.h"
 #include "core/doorbell.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "testing/interop/qemu_guest.h"
 #include "testing/interop/server_process.h"
-#include "testing/process.h"
+#include "testing/interop/vfio_guest.h"
 #include "testing/qemu/ivshmem_device.h"
-#include "testing/qemu/qemu.h"
 
 namespace ivshmem {
 namespace {
@@ -33,93 +25,24 @@ using ::testing::ElementsAre;
 constexpr int kVectors = 3;
 constexpr uint64_t kSize = 1 << 20;
 
-// A guest whose device is ours. A vector that has been unmasked once is pending
-// in QEMU from then on, where the PBA does not show it: so interrupts are
-// looked for by unmasking.
-class VfioGuest {
- public:
-  static std::unique_ptr<VfioGuest> Start(const std::string& program,
-                                          const std::string& socket) {
-    auto qemu = qemu::Qemu::Start(
-        {.arguments = {"-device",
-                       absl::StrCat(
-                           R"({"driver":"vfio-user-pci","addr":"4","socket":)",
-                           R"({"type":"unix","path":")", socket, R"("}})")},
-         .program = program});
-    EXPECT_TRUE(qemu.ok()) << qemu.status();
-    if (!qemu.ok()) return nullptr;
-    auto device = qemu::IvshmemDevice::SetUp((*qemu)->qtest());
-    if (device == nullptr) return nullptr;
-    return std::unique_ptr<VfioGuest>(
-        new VfioGuest(*std::move(qemu), std::move(device)));
-  }
-
-  PeerId id() { return static_cast<PeerId>(device_->Position()); }
-  qemu::IvshmemDevice& device() { return *device_; }
-  qemu::Qemu& qemu() { return *qemu_; }
-  void Ring(PeerId peer, Vector vector) { device_->Ring(peer, vector); }
-
-  bool Hears(Vector vector) {
-    const absl::Time deadline = absl::Now() + kPatience;
-    while (absl::Now() < deadline && qemu_->qtest().status().ok()) {
-      if (device_->Take(vector)) return true;
-      qemu_->qtest().Settle();
-    }
-    return false;
-  }
-  // Of what had arrived before.
-  bool HearsNothing() {
-    for (Vector v = 0; v < kVectors; ++v) {
-      // The first lets go what the server holds, the second what QEMU holds.
-      const bool heard = device_->Take(v);
-      qemu_->qtest().Settle();
-      if (heard || device_->Take(v)) return false;
-    }
-    return true;
-  }
-
- private:
-  VfioGuest(std::unique_ptr<qemu::Qemu> qemu,
-            std::unique_ptr<qemu::IvshmemDevice> device)
-      : qemu_(std::move(qemu)), device_(std::move(device)) {}
-
-  const std::unique_ptr<qemu::Qemu> qemu_;
-  const std::unique_ptr<qemu::IvshmemDevice> device_;
-};
-
 class QemuVfioUser : public ::testing::Test {
  protected:
   void SetUp() override {
-    const char* program = std::getenv("QEMU_VFIO_USER");
-    if (program == nullptr) {
+    if (VfioGuest::Program().empty()) {
       GTEST_SKIP() << "QEMU_VFIO_USER is not set: it names a "
                       "qemu-system-x86_64 from 10.1 on";
     }
-    program_ = program;
     ASSERT_NO_FATAL_FAILURE(server_.Start());
-    ASSERT_NO_FATAL_FAILURE(Serve());
-    a_ = VfioGuest::Start(program_, Socket("a"));
-    b_ = VfioGuest::Start(program_, Socket("b"));
+    ASSERT_NO_FATAL_FAILURE(devices_.Start());
+    a_ = VfioGuest::Start(devices_.socket(0));
+    b_ = VfioGuest::Start(devices_.socket(1));
     ASSERT_TRUE(a_ != nullptr && b_ != nullptr);
   }
 
-  std::string Socket(const std::string& name) const {
-    return absl::StrCat(server_.socket_path(), ".", name);
-  }
-  void Serve() {
-    auto process = Process::Start(
-        {.program = "tools/ivshmem/ivshmem",
-         .arguments = {"device", "--vfio-user", Socket("a"), "--vfio-user",
-                       Socket("b"), "--server", server_.socket_path(),
-                       "--vectors", absl::StrCat(kVectors)}});
-    ASSERT_TRUE(process.ok()) << process.status();
-    devices_ = *std::move(process);
-    ASSERT_TRUE(Writes(*devices_, "serving 2 devices"));
-  }
-
   ServerProcess server_{{"--vectors", absl::StrCat(kVectors), "--size", "1M"}};
-  std::string program_;
-  std::unique_ptr<Process> devices_;
+  DeviceProcess devices_{
+      2,
+      {"--server", server_.socket_path(), "--vectors", absl::StrCat(kVectors)}};
   std::unique_ptr<VfioGuest> a_;
   std::unique_ptr<VfioGuest> b_;
 };
@@ -216,7 +139,7 @@ TEST_F(QemuVfioUser, TheMachineIsReset) {
 TEST_F(QemuVfioUser, OneIsKilledAndComesBack) {
   for (int round = 0; round < 3; ++round) {
     b_->qemu().Kill();
-    b_ = VfioGuest::Start(program_, Socket("b"));
+    b_ = VfioGuest::Start(devices_.socket(1));
     ASSERT_NE(b_, nullptr);
     EXPECT_EQ(b_->id(), 1);
     a_->Ring(1, 0);
@@ -229,10 +152,7 @@ TEST_F(QemuVfioUser, OneIsKilledAndComesBack) {
 // QEMU outlives the device's process, and the devices end in order.
 TEST_F(QemuVfioUser, TheDevicesEnd) {
   a_->device().WriteMemory(0, {1});
-  devices_->Signal(SIGTERM);
-  const auto end = devices_->Wait(kPatience);
-  ASSERT_TRUE(end.ok()) << end.status();
-  EXPECT_EQ(*end, "exit status 0") << devices_->Output();
+  ASSERT_NO_FATAL_FAILURE(devices_.Stop());
   EXPECT_EQ(a_->device().Position(), 0xffffffffu);
   EXPECT_THAT(b_->device().ReadMemory(0, 2), ElementsAre(1, 0));
   EXPECT_TRUE(a_->qemu().Quit().ok());

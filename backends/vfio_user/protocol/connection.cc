@@ -20,9 +20,9 @@ constexpr int kMostAtOnce = 64;
 
 absl::StatusOr<std::unique_ptr<Connection>> Connection::Start(
     EventLoop& loop, UniqueFd socket, DeviceModel& model,
-    absl::Duration patience, Ended ended) {
-  auto connection = absl::WrapUnique(
-      new Connection(std::move(socket), model, patience, std::move(ended)));
+    absl::Duration patience, Ended ended, bool busy) {
+  auto connection = absl::WrapUnique(new Connection(
+      std::move(socket), model, patience, std::move(ended), busy));
   Connection* const self = connection.get();
   absl::StatusOr<std::unique_ptr<EventLoop::Timer>> timer =
       loop.NewTimer([self] {
@@ -42,9 +42,9 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Start(
 }
 
 Connection::Connection(UniqueFd socket, DeviceModel& model,
-                       absl::Duration patience, Ended ended)
+                       absl::Duration patience, Ended ended, bool busy)
     : stream_(std::move(socket)),
-      session_(model),
+      session_(model, busy),
       patience_(patience),
       ended_(std::move(ended)) {}
 
@@ -57,6 +57,12 @@ void Connection::EndIfClosed() {
   absl::Status status;
   while (status.ok() && !over_) status = Serve();
   End(over_ ? absl::OkStatus() : status);
+}
+
+void Connection::Finish() {
+  stream_.StopReceiving();
+  absl::Status status;
+  while (status.ok() && !over_ && !Unsent()) status = Serve();
 }
 
 void Connection::OnReady(uint32_t events) {

@@ -36,18 +36,23 @@ class Connection {
   using Ended = absl::AnyInvocable<void(const absl::Status& why)>;
 
   // All outlive the connection. `patience` is for the first message and for the
-  // rest of one that has begun. Errors: what the kernel says.
+  // rest of one that has begun. `busy` as in Session. Errors: what the kernel
+  // says.
   static absl::StatusOr<std::unique_ptr<Connection>> Start(
       EventLoop& loop, UniqueFd socket, DeviceModel& model,
-      absl::Duration patience, Ended ended);
+      absl::Duration patience, Ended ended, bool busy = false);
 
   // If the client has closed, handles what it sent before, and ends. For who
   // has heard of the next client first.
   void EndIfClosed();
 
+  // Handles what the client has sent, as far as it reads the answers, and lets
+  // it send no more: for who is about to destroy this. `ended` is not called.
+  void Finish();
+
  private:
   Connection(UniqueFd socket, DeviceModel& model, absl::Duration patience,
-             Ended ended);
+             Ended ended, bool busy);
 
   void OnReady(uint32_t events);
   // Reads and answers some messages; an error ends the connection.

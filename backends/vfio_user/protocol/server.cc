@@ -14,6 +14,10 @@ namespace {
 // Connections that are taken before others get their turn.
 constexpr int kMostAtOnce = 16;
 
+// Connections that are told that the device is busy, at a time. When there are
+// more, the oldest is closed.
+constexpr size_t kMostTurnedAway = 8;
+
 // When one cannot be taken, for want of descriptors say, the listener would be
 // told of again at once.
 constexpr absl::Duration kPause = absl::Milliseconds(100);
@@ -48,6 +52,7 @@ Server::Server(EventLoop& loop, int listener, DeviceModel& model,
 
 Server::~Server() {
   if (connection_ == nullptr) return;
+  connection_->Finish();
   connection_.reset();
   model_.ClientLeft();
 }
@@ -65,7 +70,7 @@ void Server::Accept() {
     // The last one's end may not have been told of yet.
     if (connection_ != nullptr) connection_->EndIfClosed();
     if (connection_ != nullptr) {
-      Tell(Event::kTurnedAway, absl::OkStatus());
+      TurnAway(*std::move(socket));
     } else {
       Serve(*std::move(socket));
     }
@@ -82,6 +87,22 @@ void Server::Serve(UniqueFd socket) {
   }
   connection_ = *std::move(connection);
   Tell(Event::kConnected, absl::OkStatus());
+}
+
+void Server::TurnAway(UniqueFd socket) {
+  if (turned_away_.size() == kMostTurnedAway) turned_away_.pop_front();
+  const auto place = turned_away_.emplace(turned_away_.end());
+  absl::StatusOr<std::unique_ptr<Connection>> connection = Connection::Start(
+      loop_, std::move(socket), model_, options_.patience,
+      [this, place](const absl::Status&) { turned_away_.erase(place); },
+      /*busy=*/true);
+  if (!connection.ok()) {
+    turned_away_.erase(place);
+    Tell(Event::kTrouble, connection.status());
+    return;
+  }
+  *place = *std::move(connection);
+  Tell(Event::kTurnedAway, absl::OkStatus());
 }
 
 void Server::OnEnded(const absl::Status& why) {

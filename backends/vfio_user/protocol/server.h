@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <list>
 #include <memory>
 
 #include "absl/functional/any_invocable.h"
@@ -20,9 +21,10 @@
 namespace ivshmem::vfio_user {
 
 // Serves one device at one listening socket, to one client at a time. Others
-// that connect meanwhile are turned away at once: a client that waited would
-// take a silent server for a broken one. The next client finds the device as
-// the last one left it.
+// that connect meanwhile are told at once that it is busy: a client that waited
+// would take a silent server for a broken one, and QEMU (11.1), into which the
+// device is plugged at run time, ends when it is closed without a word. The
+// next client finds the device as the last one left it.
 //
 // A client can make its device's loop wait, if it tries hard (see
 // VectorEvents): so each device has a loop of its own where clients are not
@@ -57,6 +59,7 @@ class Server {
                                                        DeviceModel& model,
                                                        const Options& options,
                                                        Told told);
+  // What the client has sent is answered first.
   ~Server();
 
   // How often since the start.
@@ -70,6 +73,7 @@ class Server {
 
   void Accept();
   void Serve(UniqueFd socket);
+  void TurnAway(UniqueFd socket);
   void OnEnded(const absl::Status& why);
   void Tell(Event event, const absl::Status& why);
 
@@ -82,6 +86,8 @@ class Server {
   std::unique_ptr<EventLoop::Watch> watch_;
   std::unique_ptr<EventLoop::Timer> pause_;
   std::unique_ptr<Connection> connection_;
+  // Those that have not heard yet that the device is busy; the oldest first.
+  std::list<std::unique_ptr<Connection>> turned_away_;
 };
 
 }  // namespace ivshmem::vfio_user

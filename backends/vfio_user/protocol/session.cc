@@ -129,6 +129,10 @@ int Session::Answer(Command command, Payload payload, std::vector<UniqueFd> fds,
 }
 
 int Session::AnswerVersion(Payload payload, Reply& reply) {
+  if (busy_) {
+    reply.last = true;
+    return EBUSY;
+  }
   absl::StatusOr<Agreement> agreement = Agree(payload);
   if (!agreement.ok()) {
     reply.last = true;

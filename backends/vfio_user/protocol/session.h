@@ -41,8 +41,10 @@ struct Reply {
 // Threading: one thread, the model's.
 class Session {
  public:
-  // `model` outlives the session.
-  explicit Session(DeviceModel& model) : model_(model) {}
+  // `model` outlives the session. `busy`: the model has another client; this
+  // one is told so in the answer to its VERSION (EBUSY), and that is all.
+  explicit Session(DeviceModel& model, bool busy = false)
+      : model_(model), busy_(busy) {}
 
   // How many bytes the payload of the message has that `header` begins. Errors:
   // the connection ends.
@@ -73,6 +75,7 @@ class Session {
   void Write(const RegionAccess& access, Payload data);
 
   DeviceModel& model_;
+  const bool busy_;
   std::optional<Agreement> agreement_;
 };
 

@@ -26,6 +26,18 @@ union Control {
 
 }  // namespace
 
+MessageStream::~MessageStream() {
+  StopReceiving();
+  // Descriptors that come with it are closed by the kernel.
+  std::array<uint8_t, 4096> unread;
+  ssize_t got;
+  do {
+    got = recv(socket_.get(), unread.data(), unread.size(), MSG_DONTWAIT);
+  } while (got > 0 || (got < 0 && errno == EINTR));
+}
+
+void MessageStream::StopReceiving() { shutdown(socket_.get(), SHUT_RD); }
+
 absl::StatusOr<MessageStream::State> MessageStream::Read(
     const Session& session) {
   if (!sized_) {

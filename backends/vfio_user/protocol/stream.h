@@ -36,12 +36,21 @@ class MessageStream {
   // `socket` is connected.
   explicit MessageStream(UniqueFd socket) : socket_(std::move(socket)) {}
 
+  // Closes the socket so that the other side finds its end, and no reset,
+  // whatever it has sent: QEMU (11.1) ends with an assertion on a reset.
+  ~MessageStream();
+  MessageStream(const MessageStream&) = delete;
+  MessageStream& operator=(const MessageStream&) = delete;
+
   int fd() const { return socket_.get(); }
 
   // Reads on. Errors: the session refuses the header; more descriptors came
   // than a message may have, or not with its first bytes; the other side has
   // closed within a message; what the kernel says.
   absl::StatusOr<State> Read(const Session& session);
+
+  // Lets nothing more come than what has been sent; then comes the end.
+  void StopReceiving();
 
   // The message that is there; taken by this.
   struct Message {
