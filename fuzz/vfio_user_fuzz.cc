@@ -16,6 +16,7 @@
 #include <cstring>
 #include <deque>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -91,14 +92,14 @@ class Player {
   }
   ~Player() {
     if (ended_) return;
+    // As a server that is told to end.
+    if (input_.ConsumeBool()) connection_->Finish();
     connection_.reset();
     served_.model->ClientLeft();
   }
 
   void Play() {
-    if (input_.ConsumeIntegralInRange(0, 7) != 0) {
-      SendMessage(static_cast<uint16_t>(Command::kVersion), 0, Bytes(4), 0);
-    }
+    Greet();
     for (int i = 0; i < kMostSteps && !ended_; ++i) {
       if (input_.remaining_bytes() == 0) return;
       Step();
@@ -112,15 +113,36 @@ class Player {
     Bytes payload;
   };
 
+  void Greet() {
+    Bytes payload(4);
+    switch (input_.ConsumeIntegralInRange(0, 7)) {
+      case 0:
+        return;
+      case 1: {
+        payload[2] = input_.ConsumeIntegralInRange<uint8_t>(0, 2);
+        const std::string text = input_.ConsumeRandomLengthString(400);
+        payload.insert(payload.end(), text.begin(), text.end());
+        payload.push_back(0);
+        break;
+      }
+      default:
+        break;
+    }
+    SendMessage(static_cast<uint16_t>(Command::kVersion), 0, payload, 0);
+  }
+
+  // What is drawn is drawn in an order that no compiler chooses: an input means
+  // the same everywhere.
   void Step() {
     switch (input_.ConsumeIntegralInRange(0, 9)) {
-      case 0:
+      case 0: {
         // Anything, after which nothing is expected but that all is well.
         doubtful_ = true;
-        SendPiece(input_.ConsumeBytes<uint8_t>(
-                      input_.ConsumeIntegralInRange<size_t>(1, 40)),
-                  input_.PickValueInArray({0, 0, 1, 3, 17}));
+        const auto size = input_.ConsumeIntegralInRange<size_t>(1, 40);
+        const Bytes piece = input_.ConsumeBytes<uint8_t>(size);
+        SendPiece(piece, input_.PickValueInArray({0, 0, 1, 3, 17}));
         return;
+      }
       case 1:
         served_.model->device().OnPeerInterrupt(
             input_.ConsumeIntegralInRange<Vector>(0, kVectors));
@@ -131,7 +153,8 @@ class Player {
             {0, 8, 15, 16, 17, 20, 24, 32, 33, 56});
         Bytes payload = input_.ConsumeBytes<uint8_t>(size);
         payload.resize(size);
-        SendMessage(command, AnyFlags(), payload, AnyFds());
+        const uint32_t flags = AnyFlags();
+        SendMessage(command, flags, payload, AnyFds());
         return;
       }
       case 3:

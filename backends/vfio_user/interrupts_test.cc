@@ -8,12 +8,17 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "backends/linux/open_fds.h"
 #include "backends/vfio_user/model_fixture.h"
+#include "bus/mmio_handler.h"
+#include "core/device.h"
+#include "core/doorbell.h"
 #include "gtest/gtest.h"
 
 namespace ivshmem::vfio_user {
@@ -275,6 +280,70 @@ TEST_F(InterruptsTest, DoNotWaitForAFullEvent) {
   Interrupt(0);
   EXPECT_EQ(client_->SetIrqs(kDisable, kMsix, 0, 1), 0u);
   EXPECT_EQ(Pending(), 0u);
+}
+
+// Holds the table's writes back, so that a message finds its vector without an
+// event: as one does that another thread was sending when the event went.
+class HoldsBack : public IvshmemModel::Observer, public MmioHandler {
+ public:
+  void Start(Device& /*device*/) override {}
+  MmioHandler& Wrap(uint32_t region, MmioHandler& handler) override {
+    if (region != kBar1) return handler;
+    table_ = &handler;
+    return *this;
+  }
+  void Hold(bool hold) { hold_ = hold; }
+
+ private:
+  void Read(uint64_t offset, absl::Span<uint8_t> bytes) noexcept override {
+    table_->Read(offset, bytes);
+  }
+  void Write(uint64_t offset,
+             absl::Span<const uint8_t> bytes) noexcept override {
+    if (!hold_) table_->Write(offset, bytes);
+  }
+
+  MmioHandler* table_ = nullptr;
+  std::atomic<bool> hold_ = false;
+};
+
+class OnTheirWay : public InterruptsTest {
+ protected:
+  OnTheirWay() { options_.observer = &holds_back_; }
+  // Vector 0 loses its event while a message is on its way.
+  void SetUp() override {
+    InterruptsTest::SetUp();
+    ASSERT_EQ(Set(0, {events_[0]}), 0u);
+    holds_back_.Hold(true);
+    ASSERT_EQ(client_->SetIrqs(kSetEvents, kMsix, 0, 1), 0u);
+    Interrupt(0);
+    holds_back_.Hold(false);
+    EXPECT_EQ(Taken(events_), Vectors{});
+  }
+  // The model goes before its observer.
+  void TearDown() override {
+    client_.reset();
+    served_.reset();
+    model_.reset();
+  }
+
+  HoldsBack holds_back_;
+};
+
+// Such a message comes with the next event.
+TEST_F(OnTheirWay, ComeWithTheNextEvent) {
+  ASSERT_EQ(Set(0, {events_[1]}), 0u);
+  EXPECT_EQ(Taken(events_), Vectors{1});
+}
+
+// A reset forgets it.
+TEST_F(OnTheirWay, AreForgottenInAReset) {
+  client_->Reset();
+  Enable();
+  ASSERT_EQ(Set(0, {events_[1]}), 0u);
+  EXPECT_EQ(Taken(events_), Vectors{});
+  Interrupt(0);
+  EXPECT_EQ(Taken(events_), Vectors{1});
 }
 
 class ManyVectorsTest : public ModelTest {

@@ -237,8 +237,8 @@ std::vector<DeviceModel::IoEvent> IvshmemModel::IoEvents(uint32_t region,
 }
 
 void IvshmemModel::Reset() {
-  events_.Reset();
   pci_->Reset();
+  events_.Reset();
   Place();
 }
 

@@ -343,6 +343,13 @@ TEST_F(ServerTest, SaysThatItRefusesAVersion) {
   EXPECT_FALSE(client->Receive().has_value());
 }
 
+// Nor does the connection stay where no answer was wanted.
+TEST_F(ServerTest, EndsWhoseUnansweredVersionIsRefused) {
+  const auto client = Connect();
+  client->Tell(VERSION, Payload().U32(1));
+  EXPECT_FALSE(client->Receive().has_value());
+}
+
 // Descriptors: where none belong, more than a message may have, up to as many
 // as the kernel lets through, and not with the first byte.
 TEST_F(ServerTest, EndsWhoSendsOtherDescriptors) {
@@ -358,6 +365,10 @@ TEST_F(ServerTest, EndsWhoSendsOtherDescriptors) {
         Message(SET_IRQS, Payload().U64(20).U64(0).U32(0)), Copies(count)));
     ExpectEnd(*client, ++ended);
   }
+  // The rest of the message is not waited for.
+  const auto client = Greeted();
+  ASSERT_TRUE(client->SendBytes({SET_IRQS}, Copies(17)));
+  ExpectEnd(*client, ++ended);
 }
 
 TEST_F(ServerTest, EndsWhoSendsDescriptorsLate) {
@@ -394,12 +405,16 @@ TEST_F(ServerTest, KeepsTheDescriptorsOfMessagesApart) {
 // are closed.
 TEST_F(ServerTest, EndsWhoseDescriptorsDoNotFit) {
   const auto client = Greeted();
-  {
-    const DescriptorLimit limit(5);
-    ASSERT_TRUE(client->SendBytes(
+  std::optional<DescriptorLimit> limit;
+  // The limit is also that of what is under way, of all this user's processes:
+  // so it is sent before, while the server is held.
+  served_.OnLoop([&] {
+    EXPECT_TRUE(client->SendBytes(
         Message(SET_IRQS, Payload().U64(20).U64(0).U32(0)), Copies(10)));
-    EXPECT_FALSE(client->Receive().has_value());
-  }
+    limit.emplace(5);
+  });
+  EXPECT_FALSE(client->Receive().has_value());
+  limit.reset();
 }
 
 // When there is no room for a connection, the listener is left alone for a
@@ -458,6 +473,21 @@ TEST_F(ImpatientTest, EndsWhoLeavesAMessageUnfinished) {
     ASSERT_TRUE(client->SendBytes({message.begin(), message.begin() + part}));
     ExpectEnd(*client, ++ended);
   }
+}
+
+// It has to be whole in that time: each byte that comes gives no more.
+TEST_F(ImpatientTest, EndsWhoSendsByteAfterByte) {
+  const auto client = Greeted();
+  ASSERT_TRUE(client->SendBytes(Payload()
+                                    .Add(uint16_t{1})
+                                    .Add(uint16_t{REGION_WRITE})
+                                    .U32(32 + (1 << 20))
+                                    .U64(0)));
+  const absl::Time end = absl::Now() + kDeadline;
+  while (client->SendBytes({0}) && absl::Now() < end) {
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  EXPECT_EQ(served_.count(Event::kEnded), 1u);
 }
 
 // One that is between two messages may take its time.
