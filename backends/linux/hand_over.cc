@@ -69,7 +69,9 @@ absl::Status Check(const state::HandOver& from) {
 uint64_t Descriptors(const state::HandOver& from) {
   uint64_t count = 1 + from.earlier_size();
   for (const state::HandedPeer& peer : from.peers()) count += peer.vectors();
-  if (from.has_connection()) count += 1 + from.connection().descriptors();
+  if (from.has_connection()) {
+    count += uint64_t{1} + from.connection().descriptors();
+  }
   return count;
 }
 

@@ -322,6 +322,8 @@ TEST(HandOverTest, HostileOnes) {
        [](auto& m) { m.mutable_connection()->set_own_vectors(2049); }},
       {"descriptors: expected 11, got 10",
        [](auto& m) { m.mutable_connection()->set_descriptors(2); }},
+      {"descriptors: expected 4294967304, got 10",
+       [](auto& m) { m.mutable_connection()->set_descriptors(~0u); }},
       {"descriptors: expected 8, got 10",
        [](auto& m) { m.clear_connection(); }},
       {"field 99, of a newer one",
