@@ -9,9 +9,12 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cassert>
 #include <cerrno>
+#include <cstdint>
 #include <limits>
+#include <memory>
 #include <thread>
 #include <utility>
 
@@ -60,8 +63,12 @@ class EventLoop::FdWatch : public Watch {
 
 class EventLoop::FdTimer : public Timer {
  public:
-  FdTimer(EventLoop& loop, uint64_t number, UniqueFd clock)
-      : loop_(loop), number_(number), clock_(std::move(clock)) {}
+  FdTimer(EventLoop& loop, uint64_t number, UniqueFd clock,
+          std::shared_ptr<std::atomic<uint32_t>> armed)
+      : loop_(loop),
+        number_(number),
+        clock_(std::move(clock)),
+        armed_(std::move(armed)) {}
   ~FdTimer() override { loop_.Remove(number_); }
 
   void Set(absl::Duration delay) override {
@@ -73,12 +80,16 @@ class EventLoop::FdTimer : public Timer {
  private:
   void Arm(timespec delay) {
     const itimerspec once = {.it_interval = {}, .it_value = delay};
+    armed_->fetch_add(1, std::memory_order_release);
     timerfd_settime(clock_.get(), 0, &once, nullptr);
   }
 
   EventLoop& loop_;
   const uint64_t number_;
   const UniqueFd clock_;
+  // What was done before the timer was set is done for its handler: the kernel
+  // says so, but not in terms of the language.
+  const std::shared_ptr<std::atomic<uint32_t>> armed_;
 };
 
 absl::StatusOr<std::unique_ptr<EventLoop>> EventLoop::Create() {
@@ -180,17 +191,20 @@ absl::StatusOr<std::unique_ptr<EventLoop::Timer>> EventLoop::NewTimer(
     absl::AnyInvocable<void()> run_out) {
   UniqueFd clock(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
   if (!clock.valid()) return absl::ErrnoToStatus(errno, "new timer");
-  auto number =
-      Add(clock.get(), EPOLLIN,
-          [fd = clock.get(), run_out = std::move(run_out)](uint32_t) mutable {
-            uint64_t times;
-            // Nothing to read when it was set again or cleared meanwhile.
-            if (read(fd, &times, sizeof(times)) < 0) return false;
-            run_out();
-            return true;
-          });
+  const auto armed = std::make_shared<std::atomic<uint32_t>>(0);
+  auto number = Add(clock.get(), EPOLLIN,
+                    [fd = clock.get(), armed,
+                     run_out = std::move(run_out)](uint32_t) mutable {
+                      uint64_t times;
+                      // Nothing to read when it was set again or cleared
+                      // meanwhile.
+                      if (read(fd, &times, sizeof(times)) < 0) return false;
+                      armed->load(std::memory_order_acquire);
+                      run_out();
+                      return true;
+                    });
   if (!number.ok()) return number.status();
-  return std::make_unique<FdTimer>(*this, *number, std::move(clock));
+  return std::make_unique<FdTimer>(*this, *number, std::move(clock), armed);
 }
 
 absl::StatusOr<uint64_t> EventLoop::Add(int fd, uint32_t events,
