@@ -34,7 +34,9 @@ int CopyIn(const Struct* from, const char* name, Struct& to) {
   }
   size_t size;
   std::memcpy(&size, from, sizeof(size));
-  if (size < sizeof(size) || size > kMostStructBytes) {
+  // What is no multiple would end inside a field, of a pointer perhaps.
+  if (size < sizeof(size) || size > kMostStructBytes ||
+      size % alignof(Struct) != 0) {
     return Fail(EINVAL, absl::StrFormat("%s.struct_size: expected %d, got %d",
                                         name, sizeof(Struct), size));
   }

@@ -100,7 +100,9 @@ TEST_F(OptionsTest, SmallestStructLacksMemory) {
 // A size that no struct can have was never set.
 TEST_F(OptionsTest, SizeThatWasNotSet) {
   for (const size_t size :
-       {size_t{0}, size_t{1}, sizeof(size_t) - 1, size_t{4097}, SIZE_MAX}) {
+       {size_t{0}, size_t{1}, sizeof(size_t) - 1, sizeof(size_t) + 1,
+        offsetof(ivshmem_pci_options, memory) + 4, sizeof(pci_) - 1,
+        sizeof(pci_) + 4, size_t{4097}, SIZE_MAX}) {
     pci_.struct_size = size;
     EXPECT_EQ(Create(&pci_), -EINVAL) << size;
     EXPECT_THAT(ivshmem_last_error(), HasSubstr("options.struct_size"));
@@ -110,7 +112,7 @@ TEST_F(OptionsTest, SizeThatWasNotSet) {
 // A newer caller's struct is larger: fine while it does not use what this
 // library does not know.
 TEST_F(OptionsTest, LargerStructWithZeros) {
-  for (const size_t more : {size_t{1}, size_t{8}, size_t{1000}}) {
+  for (const size_t more : {size_t{8}, size_t{16}, size_t{1000}}) {
     const Sized<ivshmem_pci_options> larger(pci_, sizeof(pci_) + more);
     EXPECT_EQ(Create(larger.get()), 0) << ivshmem_last_error();
   }
@@ -118,7 +120,7 @@ TEST_F(OptionsTest, LargerStructWithZeros) {
 
 // If it does, the caller would get something else than he asked for.
 TEST_F(OptionsTest, LargerStructWithMore) {
-  for (const size_t more : {size_t{1}, size_t{8}, size_t{1000}}) {
+  for (const size_t more : {size_t{8}, size_t{16}, size_t{1000}}) {
     const size_t size = sizeof(pci_) + more;
     for (const size_t at : {sizeof(pci_), size - 1}) {
       const Sized<ivshmem_pci_options> larger(pci_, size);

@@ -241,10 +241,13 @@ TEST_F(ReentrancyTest, LoopFromInside) {
     int destroyed = 1;
     int gone = 1;
     std::atomic<bool> done{false};
+    std::atomic<bool> served{false};
     ivshmem_device* const device = Ready(1);
     const int fd = ivshmem_device_vector_fd(device, 0);
     host_.hook = [&](const std::string& name) {
       if (name != "send_msi") return;
+      // Nobody uses the device, or its event, that is destroyed here.
+      while (!served) std::this_thread::yield();
       dispatched = ivshmem_loop_dispatch(loop, 0);
       // Then nobody uses the loop any more, but it is still inside.
       gone = ivshmem_device_destroy(device);
@@ -253,6 +256,7 @@ TEST_F(ReentrancyTest, LoopFromInside) {
     };
     ASSERT_EQ(ivshmem_device_serve(device, loop), 0);
     Event::Signal(fd);
+    served = true;
     if (!own_thread) ivshmem_loop_dispatch(loop, 0);
     while (!done) std::this_thread::yield();
     EXPECT_EQ(dispatched, -EDEADLK);
