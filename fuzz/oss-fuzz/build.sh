@@ -37,10 +37,11 @@ modules=(protobuf gmock absl_any_invocable absl_cleanup absl_flat_hash_map absl_
   absl_inlined_vector absl_int128 absl_node_hash_map absl_span absl_statusor absl_str_format
   absl_strings absl_synchronization absl_time)
 mkdir -p "$WORK/generated"
+ln -sfn . "$WORK/generated/ivshmem" # Some are included as ivshmem/proto/x.pb.h.
 python3 fuzz/oss-fuzz/rules.py "${targets[@]}" > "$WORK/rules.mk"
 make --file "$WORK/rules.mk" --jobs "$(nproc)" --no-print-directory \
   WORK="$WORK" OUT="$OUT" CXX="$CXX" LIB_FUZZING_ENGINE="$LIB_FUZZING_ENGINE" \
-  CXXFLAGS="$CXXFLAGS -std=c++20 -I. -I$WORK/generated $(pkg-config --cflags "${modules[@]}")" \
+  CXXFLAGS="$CXXFLAGS -std=c++20 -I. -I$WORK/generated -Icapi/include -DIVSHMEM_VERSION='\"fuzz\"' $(pkg-config --cflags "${modules[@]}")" \
   LIBRARIES="$(pkg-config --libs "${modules[@]}")"
 
 for target in "${targets[@]}"; do

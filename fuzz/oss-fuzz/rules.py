@@ -6,7 +6,9 @@
 usage: rules.py TARGET...    (in the repository's root)
 
 What a target is made of follows from what its sources include: x.h that is
-included is defined in x.cc, if that is there, and x.pb.h comes of x.proto.
+included is defined in x.cc, if that is there, and in each x_y.cc that includes it
+and has no header of its own; the C interface is all of capi/; and x.pb.h comes of
+x.proto.
 """
 
 import pathlib
@@ -33,13 +35,38 @@ $(WORK)/objects/%.o: $(WORK)/generated/%.cc | {headers}
 """
 
 
+INTERFACE = pathlib.Path("capi/include/ivshmem/ivshmem.h")
+
+
+def place(name):
+    """Where that is which is included as `name`."""
+    name = re.sub(r"\.pb\.h$", ".proto", name)
+    if name == "ivshmem/ivshmem.h":
+        return INTERFACE
+    return pathlib.Path(name.removeprefix("ivshmem/"))
+
+
 def included(path):
     """What `path` includes or imports of this repository."""
     pattern = r'^import "(.*)";' if path.suffix == ".proto" else r'^#include "(.*)"'
     for name in re.findall(pattern, path.read_text(encoding="utf-8"), re.MULTILINE):
-        proto = pathlib.Path(re.sub(r"\.pb\.h$", ".proto", name))
-        if proto.exists():
-            yield proto
+        if place(name).exists():
+            yield place(name)
+
+
+def definitions(header):
+    """The sources that define what `header` declares."""
+    if header == INTERFACE:
+        return [path for path in pathlib.Path("capi").glob("*.cc") if not path.stem.endswith("_test")]
+    own = header.with_suffix(".cc")
+    parts = [
+        path
+        for path in header.parent.glob(f"{header.stem}_*.cc")
+        if not path.stem.endswith(("_test", "_fuzz"))
+        and not path.with_suffix(".h").exists()
+        and header in included(path)
+    ]
+    return [own, *parts] if own.exists() else parts
 
 
 def closure(source):
@@ -51,8 +78,8 @@ def closure(source):
             continue
         seen.add(path)
         left += included(path)
-        if path.suffix == ".h" and path.with_suffix(".cc").exists():
-            left.append(path.with_suffix(".cc"))
+        if path.suffix == ".h":
+            left += definitions(path)
     return sorted(path for path in seen if path.suffix != ".h")
 
 
