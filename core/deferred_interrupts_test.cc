@@ -6,10 +6,13 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "core/virtual_clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -135,6 +138,110 @@ TEST_F(DeferredInterruptsTest, FewVectors) {
     clock_.Advance(kTick);
     EXPECT_EQ(few.Next(), std::optional<Vector>(last));
     EXPECT_EQ(few.Next(), std::nullopt);
+  }
+}
+
+// A clock that lets something happen at a moment when somebody asks for the
+// time: what another thread could do there.
+class InterruptedClock : public VirtualClock {
+ public:
+  int64_t Now() noexcept override {
+    const std::function<void()> other = std::exchange(meanwhile, nullptr);
+    if (other) other();
+    return VirtualClock::Now();
+  }
+  std::function<void()> meanwhile;
+};
+
+// One who was told of the alarm finds no token; another one found nothing kept
+// just before that. What is kept again is not overtaken for that.
+TEST(DeferredInterruptsMoments, KeptAgainWhileAnotherFoundNothing) {
+  InterruptedClock clock;
+  DeferredInterrupts deferred(kLimit, 3, clock, clock);
+  EXPECT_TRUE(deferred.Admit(0));
+  EXPECT_FALSE(deferred.Admit(1));
+  clock.meanwhile = [&] { EXPECT_EQ(deferred.Next(), std::nullopt); };
+  EXPECT_EQ(deferred.Next(), std::nullopt);
+  clock.Advance(kTick);
+  EXPECT_FALSE(deferred.Admit(2));
+  EXPECT_TRUE(clock.TakeDue());
+  EXPECT_EQ(deferred.Next(), std::optional<Vector>(1));
+}
+
+// Two threads that do one thing each at the same moment, again and again.
+class AtOnce {
+ public:
+  explicit AtOnce(std::function<void()> other)
+      : other_(std::move(other)), thread_([this] { Others(); }) {}
+  ~AtOnce() {
+    stop_ = true;
+    ++round_;
+    thread_.join();
+  }
+
+  // `delay` is how many steps the other one waits, so that moments differ.
+  void Run(int delay, absl::FunctionRef<void()> own) {
+    delay_ = delay;
+    ++round_;
+    own();
+    while (done_ != round_) std::this_thread::yield();
+  }
+
+ private:
+  void Others() {
+    for (int round = 1;; ++round) {
+      while (round_ < round) std::this_thread::yield();
+      if (stop_) return;
+      for (int i = delay_; i > 0 && !stop_; --i) {
+      }
+      other_();
+      done_ = round;
+    }
+  }
+
+  const std::function<void()> other_;
+  std::atomic<bool> stop_{false};
+  std::atomic<int> delay_{0};
+  std::atomic<int> round_{0};
+  std::atomic<int> done_{0};
+  std::thread thread_;
+};
+
+// Who keeps an interrupt while somebody else finds that nothing is kept any
+// more: one of the two sees to it.
+TEST(DeferredInterruptsMoments, KeptWhileAnotherStopsLooking) {
+  VirtualClock clock;
+  DeferredInterrupts deferred(kLimit, 2048, clock, clock);
+  // Its bit is in the word that is looked at second of many.
+  AtOnce threads([&] { EXPECT_FALSE(deferred.Admit(64)); });
+  for (int round = 0; round < 3000; ++round) {
+    ASSERT_TRUE(deferred.Admit(0));
+    ASSERT_FALSE(deferred.Admit(0));
+    clock.Advance(kTick);
+    ASSERT_TRUE(clock.TakeDue());
+    ASSERT_EQ(deferred.Next(), std::optional<Vector>(0));
+    threads.Run(round % 100, [&] { EXPECT_EQ(deferred.Next(), std::nullopt); });
+    ASSERT_TRUE(clock.set()) << "it is lost, in round " << round;
+    clock.Advance(kTick);
+    ASSERT_TRUE(clock.TakeDue());
+    ASSERT_EQ(deferred.Next(), std::optional<Vector>(64));
+    ASSERT_EQ(deferred.Next(), std::nullopt);
+    clock.Advance(kTick);
+  }
+}
+
+// Two who look for one that is kept: one gets it.
+TEST(DeferredInterruptsMoments, OneOfTwoTakesIt) {
+  VirtualClock clock;
+  DeferredInterrupts deferred(kLimit, 1, clock, clock);
+  std::atomic<int> taken{0};
+  const auto take = [&] { taken += deferred.TakeAny().has_value() ? 1 : 0; };
+  AtOnce threads(take);
+  ASSERT_TRUE(deferred.Admit(0));
+  for (int round = 1; round <= 3000; ++round) {
+    ASSERT_FALSE(deferred.Admit(0));
+    threads.Run(round % 100, take);
+    ASSERT_EQ(taken, round);
   }
 }
 

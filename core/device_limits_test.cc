@@ -146,6 +146,25 @@ TEST_F(DeviceLimitsTest, RingsAboveTheRateAreLost) {
   EXPECT_EQ(device->count(RingResult::kOverRate), 4u);
 }
 
+// Each of the two rates is its own: none takes from the other.
+TEST_F(DeviceLimitsTest, TwoRates) {
+  const auto device = Make({.rings = {.per_second = 10, .burst = 3},
+                            .interrupts = {.per_second = 20, .burst = 1}});
+  const auto bell = Connect(*device, {1, 0});
+  EXPECT_EQ(device->OnPeerInterrupt(0), InterruptResult::kDelivered);
+  EXPECT_EQ(device->OnPeerInterrupt(0), InterruptResult::kDeferred);
+  for (int i = 0; i < 4; ++i) Ring(*device, {1, 0});
+  EXPECT_EQ(bell->signals, 3);
+  Pass(*device, kSecond / 20);
+  EXPECT_EQ(sink_.vectors.size(), 2u);
+  Ring(*device, {1, 0});
+  EXPECT_EQ(bell->signals, 3);
+  Pass(*device, kSecond / 20);
+  Ring(*device, {1, 0});
+  EXPECT_EQ(bell->signals, 4);
+  EXPECT_EQ(device->count(RingResult::kOverRate), 2u);
+}
+
 // A ring that reaches nobody counts, so that its cost is bounded, too; one that
 // may not be or of a device that does not ring takes nothing away.
 TEST_F(DeviceLimitsTest, WhichRingsCount) {
@@ -244,8 +263,21 @@ TEST_F(DeviceLimitsTest, SaveLeavesNothingDeferred) {
   own->held = true;
   device->Save();
   EXPECT_THAT(sink_.vectors, ElementsAre(0, 1, 3));
+  EXPECT_EQ(device->count(InterruptResult::kDelivered), 3u);
+  EXPECT_EQ(device->count(InterruptResult::kDeferred), 2u);
   Pass(*device, kSecond);
   EXPECT_EQ(sink_.vectors.size(), 3u);
+}
+
+// Not even when all its vectors are.
+TEST_F(DeviceLimitsTest, SaveWithAllVectorsDeferred) {
+  const auto device = Make({.interrupts = {.per_second = 10, .burst = 1}});
+  device->OnPeerInterrupt(0);
+  for (const Vector vector : {3, 2, 1, 0}) device->OnPeerInterrupt(vector);
+  device->Save();
+  EXPECT_THAT(sink_.vectors, ElementsAre(0, 1, 2, 3, 0));
+  Pass(*device, kSecond);
+  EXPECT_EQ(sink_.vectors.size(), 5u);
 }
 
 // A device that is destroyed by an interrupt that came later is left alone.

@@ -42,6 +42,8 @@ TEST(LimitsTest, AVectorIsOneThatCanBe) {
   EXPECT_TRUE(CheckLimits({.may_ring = {{{.vector = 2047}}}}).ok());
   EXPECT_EQ(Error({.may_ring = {{{.peer = 1}, {.vector = 2048}}}}),
             "limits.may_ring[1].vector: expected 0..2047, got 2048");
+  EXPECT_EQ(Error({.may_ring = {{{.vector = 65535}, {.peer = 1}}}}),
+            "limits.may_ring[0].vector: expected 0..2047, got 65535");
 }
 
 // An empty list is one that nobody is on.

@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "backends/linux/server_link.h"
+#include "core/clock.h"
 #include "core/doorbell.h"
 #include "core/interrupt_sink.h"
 #include "core/limits.h"
