@@ -22,6 +22,8 @@
 #include "backends/mock/host.h"
 #include "backends/timers.h"
 #include "core/events.h"
+#include "core/notifier.h"
+#include "core/shared_memory.h"
 #include "device/flat_device.h"
 #include "device/pci_device.h"
 #include "device/pci_guest.h"
@@ -218,14 +220,17 @@ TEST_F(LimitsTest, InterruptLimitNeedsTimers) {
               HasSubstr("limits.interrupts"));
 }
 
-// What the host's timers say is what the embedder hears.
+class NoTimers : public Timers {
+  absl::StatusOr<std::unique_ptr<Timer>> NewTimer(
+      absl::AnyInvocable<void()> /*run_out*/) override {
+    return absl::ResourceExhaustedError("no more descriptors");
+  }
+};
+
+// What the host's timers say is what the embedder hears. Nobody asks them
+// without a limit.
 TEST_F(LimitsTest, NoTimerToBeHad) {
-  class NoTimers : public Timers {
-    absl::StatusOr<std::unique_ptr<Timer>> NewTimer(
-        absl::AnyInvocable<void()> /*run_out*/) override {
-      return absl::ResourceExhaustedError("no more descriptors");
-    }
-  } none;
+  NoTimers none;
   PciDevice::Host offer = Everything();
   offer.timers = &none;
   EXPECT_EQ(PciDevice::Create({.limits = {.interrupts = kTenASecond}},
@@ -319,6 +324,68 @@ TEST_F(LimitsTest, FlatDevice) {
   flat->device().OnPeerInterrupt(0);
   flat->Save();
   EXPECT_EQ(host_.pulse().count(), 4u);
+}
+
+TEST_F(LimitsTest, NoTimerToBeHadForAFlatDevice) {
+  NoTimers none;
+  FlatDevice::Config config = {
+      .memory_address = 0x1000,
+      .block = {.limits = {.interrupts = kTenASecond}}};
+  const SharedMemory memory = {memory_.data(), memory_.size()};
+  EXPECT_EQ(FlatDevice::Create(config, memory,
+                               {.irq = &host_.pulse(), .timers = &none})
+                .status(),
+            absl::ResourceExhaustedError("no more descriptors"));
+  config.block.limits = {};
+  EXPECT_TRUE(FlatDevice::Create(config, memory,
+                                 {.irq = &host_.pulse(), .timers = &none})
+                  .ok());
+}
+
+// Who was offered no short cut has lost none: there is no warning.
+TEST_F(LimitsTest, NoWarningWhereNothingIsLeftOut) {
+  const Limits limits = {.rings = kTenASecond, .interrupts = kTenASecond};
+  PciDevice::Host pci = Everything();
+  pci.doorbells = nullptr;
+  pci.router = nullptr;
+  const SharedMemory memory = {memory_.data(), memory_.size()};
+  EXPECT_TRUE(PciDevice::Create({.limits = limits}, memory, pci).ok());
+  EXPECT_TRUE(FlatDevice::Create(
+                  {.memory_address = 0x1000, .block = {.limits = limits}},
+                  memory,
+                  {.irq = &host_.pulse(),
+                   .events = &events_,
+                   .timers = &host_.timers()})
+                  .ok());
+  EXPECT_EQ(events_.count(DeviceEvent::Kind::kWarning), 0);
+}
+
+// Lets time pass at the moment at which the device lets go of its peers.
+class LastMoment : public Notifier {
+ public:
+  explicit LastMoment(mock::Timers& timers) : timers_(timers) {}
+  ~LastMoment() override { timers_.Advance(10 * kTick); }
+  Outcome Signal() noexcept override { return Outcome::kSignalled; }
+
+ private:
+  mock::Timers& timers_;
+};
+
+// Once a device goes, its timer brings it nothing, while it still has one.
+TEST_F(LimitsTest, NothingIsDueWhileADeviceGoes) {
+  auto guest = Guest({.interrupts = kTenASecond});
+  auto flat = Flat({.interrupts = kTenASecond}, &host_.timers());
+  for (Device* device : {&guest->device(), &flat->device()}) {
+    ASSERT_TRUE(device->peers()
+                    .Connect(1, 0, std::make_shared<LastMoment>(host_.timers()))
+                    .ok());
+  }
+  for (int i = 0; i < 2; ++i) guest->device().OnPeerInterrupt(0);
+  guest = nullptr;
+  EXPECT_EQ(Messages().size(), 1u);
+  for (int i = 0; i < 2; ++i) flat->device().OnPeerInterrupt(0);
+  flat = nullptr;
+  EXPECT_EQ(host_.pulse().count(), 1u);
 }
 
 TEST_F(LimitsTest, FlatDeviceGoesWithDeferredInterrupts) {
