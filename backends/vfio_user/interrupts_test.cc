@@ -203,6 +203,13 @@ TEST_F(WrongSetIrqs, OfOtherVectors) {
   EXPECT_EQ(client_->SetIrqs(kSetEvents, kMsix, 0, 5), kInvalid);
 }
 
+// None at all is none; "all" is said in one way.
+TEST_F(WrongSetIrqs, OfNoVectors) {
+  EXPECT_EQ(client_->SetIrqs(kSetEvents, kMsix, 0, 0), kInvalid);
+  EXPECT_EQ(client_->SetIrqs(kSetSome, kMsix, 0, 0), kInvalid);
+  EXPECT_EQ(client_->SetIrqs(kDisable, kMsix, 1, 0), kInvalid);
+}
+
 TEST_F(WrongSetIrqs, OfOtherKinds) {
   for (const uint32_t irq : {0u, 1u, 3u, 4u, 5u, 0xffffffffu}) {
     EXPECT_EQ(client_->SetIrqs(kSetEvents, irq, 0, 1, {events_[0]->fd()}),

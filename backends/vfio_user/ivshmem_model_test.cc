@@ -18,7 +18,9 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/types/span.h"
 #include "backends/linux/open_fds.h"
+#include "backends/vfio_user/file_block.h"
 #include "backends/vfio_user/model_fixture.h"
 #include "core/doorbell.h"
 #include "gtest/gtest.h"
@@ -243,6 +245,11 @@ TEST_F(ModelTest, TakesManyWritesAtOnce) {
     ASSERT_TRUE(wrong.has_value());
     EXPECT_EQ(wrong->error, static_cast<uint32_t>(EINVAL));
   }
+  for (const size_t size : {size_t{1}, size_t{23}}) {
+    const auto wrong = ask(1, {good, std::vector<uint8_t>(size)});
+    ASSERT_TRUE(wrong.has_value());
+    EXPECT_EQ(wrong->error, static_cast<uint32_t>(EINVAL));
+  }
   EXPECT_EQ(client_->Read(kBar0, 0, 4), 7u);
   answer = ask(0, {});
   ASSERT_TRUE(answer.has_value());
@@ -345,6 +352,11 @@ TEST_F(ModelTest, GivesIoFdsForConnectedPairs) {
   ASSERT_TRUE(answer.has_value());
   EXPECT_EQ(answer->payload,
             std::vector<uint8_t>(Payload().U32(16).U32(0).U32(2).U32(0)));
+  // There are no flags.
+  answer = client_->Ask(GET_REGION_IO_FDS,
+                        Payload().U32(136).U32(1).U32(kBar0).U32(0));
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->error, static_cast<uint32_t>(EINVAL));
 }
 
 // At most as many as a message may have.
@@ -405,6 +417,19 @@ TEST_F(ModelTest, OutlivesMemoryThatShrinks) {
   ASSERT_EQ(ftruncate(fd.get(), 4096), 0);
   EXPECT_EQ(client.Read(kBar2, 8192, 8), 0u);
   EXPECT_EQ(client.Read(kBar2, 4092, 8), 0x11223344u);
+}
+
+// Where the file ends zeros are read, whatever was in the buffer.
+TEST(FileBlock, ReadsZerosBehindTheEnd) {
+  const UniqueFd file(memfd_create("short", MFD_CLOEXEC));
+  ASSERT_EQ(write(file.get(), "abc", 3), 3);
+  FileBlock block(file.get());
+  std::vector<uint8_t> bytes(6, 0xff);
+  block.Read(1, absl::MakeSpan(bytes));
+  EXPECT_EQ(bytes, (std::vector<uint8_t>{'b', 'c', 0, 0, 0, 0}));
+  bytes.assign(2, 0xff);
+  block.Read(1000, absl::MakeSpan(bytes));
+  EXPECT_EQ(bytes, (std::vector<uint8_t>{0, 0}));
 }
 
 // Clients map whole pages.

@@ -103,6 +103,17 @@ TEST_F(ServerTest, ServesOneAfterTheOther) {
   EXPECT_EQ(served_.count(Event::kTurnedAway), 0u);
 }
 
+// Also one that does not wait for its answers.
+TEST_F(ServerTest, SeesWhoLeavesWithoutItsAnswers) {
+  {
+    const auto client = Greeted();
+    ASSERT_TRUE(
+        client->SendBytes(Message(REGION_READ, Client::Access(0, 0, 1))));
+    Handled();
+  }
+  EXPECT_TRUE(Until([&] { return served_.count(Event::kLeft) == 1; }));
+}
+
 // While one is there, others are told at once that the device is busy.
 TEST_F(ServerTest, TurnsOthersAway) {
   const auto first = Greeted();
@@ -217,6 +228,8 @@ TEST(ServerGoes, WithoutWhoDoesNotRead) {
     ASSERT_TRUE(client.SendBytes(
         Client::Bytes(i, REGION_READ, 0, Client::Access(8, 0, 1 << 20))));
   }
+  ASSERT_TRUE(client.SendBytes(
+      Client::Bytes(20, REGION_READ, 0, Client::Access(0, 0, 1))));
   while (loop->Dispatch(absl::ZeroDuration()) != 0) {
   }
   server.reset();

@@ -125,6 +125,8 @@ TEST_F(VersionTest, UnderstandsAllCapabilities) {
         R"("migration":{"pgsize":4096}}})",
         R"({"other":[1,{"max_msg_fds":"x"}],"capabilities":{"max_msg_fds":0}})",
         R"({"max_msg_fds":"x","capabilities":{"x":{"max_msg_fds":null}}})",
+        R"({"capabilities":{"max_msg_fds":2},"x":{"max_msg_fds":"x"}})",
+        R"({"capabilities":{"a":[{"max_msg_fds":2},[],"x",{}],"b":[[1]]}})",
         R"( {"capabilities":{"a":1.5,"b":-1,"c":true,"d":null,"e":"f"}} )"}) {
     EXPECT_EQ(ErrorOf(Ended(json)), 0u) << json;
   }

@@ -26,7 +26,6 @@ class Reader : public nlohmann::json_sax<Json> {
  public:
   uint64_t max_fds() const { return max_fds_; }
   const std::string& wrong() const { return wrong_; }
-  bool ended() const { return ended_; }
 
   bool null() override { return Value(); }
   bool boolean(bool) override { return Value(); }
@@ -80,17 +79,12 @@ class Reader : public nlohmann::json_sax<Json> {
   }
 
   bool Deeper() {
-    if (++depth_ <= kMostDepth) {
-      key_.clear();
-      return true;
-    }
+    if (++depth_ <= kMostDepth) return true;
     return Fail(absl::StrCat("JSON: expected at most ", kMostDepth, " levels"));
   }
 
   bool Shallower() {
     if (--depth_ == 1) capabilities_ = false;
-    key_.clear();
-    ended_ = depth_ == 0;
     return true;
   }
 
@@ -101,8 +95,7 @@ class Reader : public nlohmann::json_sax<Json> {
 
   int depth_ = 0;
   bool capabilities_ = false;  // Inside of it.
-  bool ended_ = false;
-  std::string key_;
+  std::string key_;            // The last one.
   uint64_t max_fds_ = 1;
   std::string wrong_;
 };
@@ -130,10 +123,8 @@ absl::StatusOr<Agreement> Agree(absl::Span<const uint8_t> payload) {
         "VERSION: expected JSON with one zero byte, at its end");
   }
   Reader reader;
-  const bool parsed =
-      Json::sax_parse(text.begin(), text.end() - 1, &reader,
-                      Json::input_format_t::json, /*strict=*/true);
-  if (!parsed || !reader.ended()) {
+  if (!Json::sax_parse(text.begin(), text.end() - 1, &reader,
+                       Json::input_format_t::json, /*strict=*/true)) {
     return absl::InvalidArgumentError(
         absl::StrCat("VERSION: ", reader.wrong()));
   }
