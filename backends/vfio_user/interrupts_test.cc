@@ -395,6 +395,12 @@ TEST(VectorEvents, KeepWhatWasOnItsWay) {
   EXPECT_FALSE(event->Drain());
   vectors.Set(1, nullptr);
   vectors.Send(VectorEvents::MessageOf(1));
+  // That it has none is said twice.
+  vectors.Set(1, nullptr);
+  vectors.Set(1, event);
+  EXPECT_TRUE(event->Drain());
+  vectors.Set(1, nullptr);
+  vectors.Send(VectorEvents::MessageOf(1));
   vectors.Reset();
   vectors.Set(1, event);
   EXPECT_FALSE(event->Drain());

@@ -1,29 +1,21 @@
 // Copyright 2026 The ivshmem Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// The device as a vfio-user client finds it: regions, config space, memory.
+// The device as a vfio-user client finds it: regions and config space.
 
 #include "backends/vfio_user/ivshmem_model.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstdint>
-#include <cstring>
 #include <map>
-#include <optional>
-#include <string>
 #include <vector>
 
 #include "absl/strings/match.h"
-#include "absl/types/span.h"
-#include "backends/linux/open_fds.h"
-#include "backends/vfio_user/file_block.h"
+#include "backends/linux/event_fd.h"
 #include "backends/vfio_user/model_fixture.h"
 #include "core/doorbell.h"
 #include "gtest/gtest.h"
+#include "testing/vfio_user/client.h"
 
 namespace ivshmem::vfio_user {
 namespace {
@@ -286,23 +278,6 @@ TEST_F(ModelTest, KeepsItsStateForTheNextClient) {
   EXPECT_EQ(served_->count(Server::Event::kTurnedAway), 0u);
 }
 
-// BAR2's descriptor is the memory, to be mapped whole, and nobody can make it
-// shorter or forbid others to write it.
-TEST_F(ModelTest, HandsOutTheMemory) {
-  UniqueFd fd;
-  const vfio_region_info info = client_->GetRegionInfo(kBar2, &fd);
-  void* const map = mmap(nullptr, info.size, PROT_READ | PROT_WRITE, MAP_SHARED,
-                         fd.get(), static_cast<off_t>(info.offset));
-  ASSERT_NE(map, MAP_FAILED);
-  client_->Write(kBar2, kSize - 8, 0x1122334455667788, 8);
-  uint64_t seen;
-  std::memcpy(&seen, static_cast<char*>(map) + kSize - 8, 8);
-  EXPECT_EQ(seen, 0x1122334455667788u);
-  munmap(map, info.size);
-  EXPECT_NE(ftruncate(fd.get(), 4096), 0);
-  EXPECT_NE(fcntl(fd.get(), F_ADD_SEALS, F_SEAL_FUTURE_WRITE), 0);
-}
-
 // The table in BAR1 is between client and guest: what a client writes there
 // does not move ours.
 TEST_F(ModelTest, KeepsItsTableToItself) {
@@ -315,66 +290,6 @@ TEST_F(ModelTest, KeepsItsTableToItself) {
   }
   Interrupt(0);
   EXPECT_TRUE(events[0]->Drain());
-}
-
-// For clients that ask: a doorbell's value for each vector of each peer.
-TEST_F(ModelTest, GivesIoFdsForConnectedPairs) {
-  const auto peers = Events(3);
-  auto& table = model_->device().peers();
-  ASSERT_TRUE(table.Connect(9, 0, peers[0]).ok());
-  ASSERT_TRUE(table.Connect(9, 1, peers[1]).ok());
-  ASSERT_TRUE(table.Connect(11, 0, peers[2]).ok());
-  const auto ask = [&](uint32_t argsz, uint32_t region) {
-    return client_->Ask(GET_REGION_IO_FDS,
-                        Payload().U32(argsz).U32(0).U32(region).U32(0));
-  };
-  auto answer = ask(16, kBar0);
-  ASSERT_TRUE(answer.has_value());
-  EXPECT_EQ(answer->payload,
-            std::vector<uint8_t>(Payload().U32(136).U32(0).U32(0).U32(3)));
-  EXPECT_TRUE(answer->fds.empty());
-  answer = ask(136, kBar0);
-  ASSERT_TRUE(answer.has_value());
-  Payload expected;
-  expected.U32(136).U32(0).U32(0).U32(3);
-  const uint32_t values[] = {9 << 16, 9 << 16 | 1, 11 << 16};
-  for (uint32_t i = 0; i < 3; ++i) {
-    expected.U64(12).U64(4).U32(i).U32(0).U32(1).U32(0).U64(values[i]);
-  }
-  EXPECT_EQ(answer->payload, std::vector<uint8_t>(expected));
-  ASSERT_EQ(answer->fds.size(), 3u);
-  for (int i = 0; i < 3; ++i) {
-    const uint64_t one = 1;
-    ASSERT_EQ(write(answer->fds[i].get(), &one, 8), 8);
-    EXPECT_TRUE(peers[i]->Drain());
-  }
-  answer = ask(4096, kBar2);
-  ASSERT_TRUE(answer.has_value());
-  EXPECT_EQ(answer->payload,
-            std::vector<uint8_t>(Payload().U32(16).U32(0).U32(2).U32(0)));
-  // There are no flags.
-  answer = client_->Ask(GET_REGION_IO_FDS,
-                        Payload().U32(136).U32(1).U32(kBar0).U32(0));
-  ASSERT_TRUE(answer.has_value());
-  EXPECT_EQ(answer->error, static_cast<uint32_t>(EINVAL));
-}
-
-// At most as many as a message may have.
-TEST_F(ModelTest, GivesSixteenIoFdsAtMost) {
-  const auto peer = *EventFd::Create();
-  for (Vector v = 0; v < 20; ++v) {
-    ASSERT_TRUE(model_->device().peers().Connect(9, v, peer).ok());
-  }
-  const std::vector<uint8_t> request = Payload().U32(4096).U32(0).U32(0).U32(0);
-  auto answer = client_->Ask(GET_REGION_IO_FDS, request);
-  ASSERT_TRUE(answer.has_value());
-  EXPECT_EQ(answer->fds.size(), 16u);
-  client_.reset();
-  client_ = std::make_unique<Client>(served_->path());
-  client_->Greet(1, R"({"capabilities":{"max_msg_fds":3}})");
-  answer = client_->Ask(GET_REGION_IO_FDS, request);
-  ASSERT_TRUE(answer.has_value());
-  EXPECT_EQ(answer->fds.size(), 3u);
 }
 
 class NoVectorsTest : public ModelTest {
@@ -394,108 +309,11 @@ TEST_F(NoVectorsTest, IsMemoryAlone) {
   EXPECT_EQ(client_->Read(kBar2, 0, 4), 0u);
 }
 
-// Memory that others can make shorter is never touched through the mapping.
-TEST_F(ModelTest, OutlivesMemoryThatShrinks) {
-  const UniqueFd file(memfd_create("unsealed", MFD_CLOEXEC));
-  ASSERT_EQ(ftruncate(file.get(), kSize), 0);
-  const auto object = MemoryObject::Adopt(UniqueFd(dup(file.get())));
-  ASSERT_TRUE(object.ok());
-  const auto mapped = object->Map();
-  ASSERT_TRUE(mapped.ok());
-  auto model = IvshmemModel::Create(options_,
-                                    {.view = mapped->view(), .fd = file.get()});
-  ASSERT_TRUE(model.ok()) << model.status();
-  ServedModel served(**model);
-  Client client(served.path());
-  client.Greet();
-  client.Write(kBar2, 8192, 0x1234, 8);
-  EXPECT_EQ(mapped->view().data[8192], 0x34);
-  EXPECT_EQ(client.Read(kBar2, 8192, 8), 0x1234u);
-  UniqueFd fd;
-  client.GetRegionInfo(kBar2, &fd);
-  client.Write(kBar2, 4088, 0x1122334455667788, 8);
-  ASSERT_EQ(ftruncate(fd.get(), 4096), 0);
-  EXPECT_EQ(client.Read(kBar2, 8192, 8), 0u);
-  EXPECT_EQ(client.Read(kBar2, 4092, 8), 0x11223344u);
-}
-
-// Where the file ends zeros are read, whatever was in the buffer.
-TEST(FileBlock, ReadsZerosBehindTheEnd) {
-  const UniqueFd file(memfd_create("short", MFD_CLOEXEC));
-  ASSERT_EQ(write(file.get(), "abc", 3), 3);
-  FileBlock block(file.get());
-  std::vector<uint8_t> bytes(6, 0xff);
-  block.Read(1, absl::MakeSpan(bytes));
-  EXPECT_EQ(bytes, (std::vector<uint8_t>{'b', 'c', 0, 0, 0, 0}));
-  bytes.assign(2, 0xff);
-  block.Read(1000, absl::MakeSpan(bytes));
-  EXPECT_EQ(bytes, (std::vector<uint8_t>{0, 0}));
-}
-
-// Clients map whole pages.
-TEST_F(ModelTest, RefusesMemoryOfLessThanAPage) {
-  auto small = Memory();
-  small.view.size = 2048;
-  const auto model = IvshmemModel::Create(options_, small);
-  EXPECT_TRUE(absl::IsInvalidArgument(model.status()));
-  EXPECT_TRUE(absl::StrContains(model.status().message(), "memory.size"));
-  EXPECT_TRUE(absl::StrContains(model.status().message(), "2048"));
-}
-
 TEST_F(ModelTest, RefusesIntx) {
   options_.device.dialect = kRevision0;
   options_.device.interrupts = InterruptMode::kIntx;
   const auto model = IvshmemModel::Create(options_, Memory());
   EXPECT_TRUE(absl::StrContains(model.status().message(), "interrupts"));
-}
-
-// A device that was saved goes on elsewhere: its client sees the same, and what
-// was pending comes with the client's events.
-TEST_F(ModelTest, IsSavedAndRestored) {
-  Enable();
-  client_->Write(kBar0, 0, 0x1234, 4);
-  client_->Write(kConfig, 0x10, 0xfe000000, 4);
-  client_->Write(kConfig, 0x1c, 0x12, 4);
-  const auto events = Events(1);
-  ASSERT_EQ(client_->SetIrqs(kSetEvents, kMsix, 0, 1, Fds(events)), 0u);
-  Interrupt(2);
-  PciDeviceState state;
-  served_->OnLoop([&] { state = model_->Save(); });
-  EXPECT_EQ(state.function.bars[0], 0xfe000000u);
-  EXPECT_EQ(state.function.command, 0x6u);
-
-  auto restored = IvshmemModel::Restore(options_, Memory(), state);
-  ASSERT_TRUE(restored.ok()) << restored.status();
-  ServedModel served(**restored);
-  Client client(served.path());
-  client.Greet();
-  EXPECT_EQ(client.Read(kBar0, 0, 4), 0x1234u);
-  EXPECT_EQ(client.Read(kConfig, 4, 2), 0x6u);
-  EXPECT_EQ(client.Read(kConfig, 0x10, 4), 0xfe000000u);
-  EXPECT_EQ(client.Read(kConfig, 0x1c, 4), 0x12u);
-  EXPECT_EQ(client.Read(kConfig, kMsixControl, 2), 0x8003u);
-  // The events were the other client's.
-  (*restored)->device().OnPeerInterrupt(0);
-  EXPECT_FALSE(events[0]->Drain());
-  EXPECT_EQ(client.Read(kBar1, kPba, 8), 0b101u);
-  const auto new_events = Events(4);
-  ASSERT_EQ(client.SetIrqs(kSetEvents, kMsix, 0, 4, Fds(new_events)), 0u);
-  EXPECT_TRUE(new_events[0]->Drain());
-  EXPECT_FALSE(new_events[1]->Drain());
-  EXPECT_TRUE(new_events[2]->Drain());
-  client.Write(kConfig, 4, 0, 2);
-  EXPECT_EQ(client.Read(kBar0, 0, 4), 0x1234u);
-}
-
-// A state that no BAR can hold is refused by its name.
-TEST_F(ModelTest, RefusesAStateThatIsNone) {
-  PciDeviceState state;
-  served_->OnLoop([&] { state = model_->Save(); });
-  state.function.bars[0] = 0x10;
-  const auto restored = IvshmemModel::Restore(options_, Memory(), state);
-  EXPECT_TRUE(absl::IsInvalidArgument(restored.status()));
-  EXPECT_TRUE(
-      absl::StrContains(restored.status().message(), "state.function.bars[0]"));
 }
 
 }  // namespace
