@@ -112,6 +112,22 @@ TEST_F(LimitsTest, RateOfInterrupts) {
   }
 }
 
+// A burst of interrupts is as long as it is said to be, whatever that of rings.
+TEST_F(LimitsTest, BurstOfInterrupts) {
+  limits_.interrupts_per_second = 1;
+  limits_.interrupts_burst = 50;
+  ivshmem_pci_options options = Options();
+  options.loop = loop_.get();
+  const DevicePtr device = Make(options);
+  PlaceBars(device);
+  EnableMsix(device, 1);
+  for (int i = 0; i < 50; ++i) {
+    EXPECT_EQ(ivshmem_device_interrupt(device.get(), 0),
+              IVSHMEM_INTERRUPT_DELIVERED)
+        << i;
+  }
+}
+
 // The guest rings whom it may, and nobody else.
 TEST_F(LimitsTest, AllowList) {
   const ivshmem_allowed_rings allowed[] = {{2, -1}, {3, 1}, {-1, 5}};
@@ -130,6 +146,26 @@ TEST_F(LimitsTest, AllowList) {
   EXPECT_EQ(Count(device, IVSHMEM_COUNT_RINGS_NOT_ALLOWED), 4u);
   EXPECT_EQ(Count(device, IVSHMEM_COUNT_RINGS_NO_SUCH_PEER), 4u);
 
+  // 0 is a peer and a vector like others.
+  const ivshmem_allowed_rings first[] = {{0, 7}, {7, 0}, {65535, 2047}};
+  limits_.may_ring = first;
+  limits_.may_ring_count = 3;
+  const DevicePtr zero = Make(Options());
+  PlaceBars(zero);
+  Ring(zero, 0, 7);
+  Ring(zero, 7, 0);
+  Ring(zero, 65535, 2047);
+  EXPECT_EQ(Count(zero, IVSHMEM_COUNT_RINGS_NOT_ALLOWED), 0u);
+  Ring(zero, 1, 7);
+  Ring(zero, 7, 1);
+  EXPECT_EQ(Count(zero, IVSHMEM_COUNT_RINGS_NOT_ALLOWED), 2u);
+
+  // As many as there can be.
+  const std::vector<ivshmem_allowed_rings> most(65536, {1, 1});
+  limits_.may_ring = most.data();
+  limits_.may_ring_count = most.size();
+  EXPECT_NE(Make(Options()), nullptr);
+
   // A list without entries is nobody.
   limits_.may_ring_count = 0;
   const DevicePtr alone = Make(Options());
@@ -147,6 +183,10 @@ TEST_F(LimitsTest, FlatDevice) {
   const DevicePtr device = Make(options);
   for (int i = 0; i < 1000; ++i) Ring(device, 2, 0);
   EXPECT_GT(Count(device, IVSHMEM_COUNT_RINGS_OVER_RATE), 0u);
+  // The loop is their clock.
+  limits_.interrupts_per_second = 1;
+  options.loop = loop_.get();
+  EXPECT_NE(Make(options), nullptr);
 }
 
 // Memory that the guest may only read: what it writes is lost and counted.

@@ -184,10 +184,12 @@ int ivshmem_link_attach(ivshmem_link* link, ivshmem_device* device) {
                   "descriptors");
     }
     const Inside inside(device);
+    // What is called back may not destroy it meanwhile.
+    InUse::Use use(link->in_use);
     absl::StatusOr<RegistrationPtr> attached =
         link->link->Attach(device->core());
     if (!attached.ok()) return Fail(attached.status());
-    device->link = InUse::Use(link->in_use);
+    device->link = std::move(use);
     device->attachment = *std::move(attached);
     return 0;
   });

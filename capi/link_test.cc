@@ -261,6 +261,8 @@ TEST(LinkTest, WrongOptions) {
   }
   const ivshmem_link_options options = LinkOptions(Nobody(), heard);
   EXPECT_EQ(ivshmem_link_start(loop.get(), &options, nullptr), -EINVAL);
+  ivshmem_link* link = nullptr;
+  EXPECT_EQ(ivshmem_link_start(nullptr, &options, &link), -EINVAL);
 }
 
 // Memory of another size than it must be is not joined.

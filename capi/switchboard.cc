@@ -87,10 +87,12 @@ int ivshmem_switchboard_bind(ivshmem_switchboard* switchboard, const char* name,
     std::optional<PeerId> wanted;
     if (id >= 0) wanted = static_cast<PeerId>(id);
     const Inside inside(device);
+    // What is called back may not destroy it meanwhile.
+    InUse::Use use(switchboard->in_use);
     auto port = switchboard->switchboard.Bind(name, device->memory->view.size,
                                               device->core(), wanted);
     if (!port.ok()) return Fail(port.status());
-    device->switchboard = InUse::Use(switchboard->in_use);
+    device->switchboard = std::move(use);
     device->port = *std::move(port);
     return static_cast<int>(device->port->id());
   });

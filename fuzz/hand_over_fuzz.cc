@@ -337,7 +337,7 @@ class Player {
 }  // namespace ivshmem
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static const int open = ivshmem::OpenCount();
+  const int open = ivshmem::OpenCount();
   {
     FuzzedDataProvider input(data, size);
     ivshmem::Player(input).Play();
