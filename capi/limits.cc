@@ -26,8 +26,8 @@ RateLimit Rate(uint32_t per_second, uint32_t burst) {
 
 // -1 is any.
 template <typename Number>
-bool Take(int32_t given, std::optional<Number>& to) {
-  if (given < -1 || given > 0xffff) return false;
+bool Take(int32_t given, int32_t most, std::optional<Number>& to) {
+  if (given < -1 || given > most) return false;
   if (given >= 0) to = static_cast<Number>(given);
   return true;
 }
@@ -54,13 +54,15 @@ int CopyLimits(const ivshmem_limits* from, Limits& to) {
   for (const ivshmem_allowed_rings& each :
        absl::MakeConstSpan(limits.may_ring, limits.may_ring_count)) {
     AllowedRings& allowed = may_ring.emplace_back();
-    if (Take(each.peer, allowed.peer) && Take(each.vector, allowed.vector)) {
+    if (Take(each.peer, kMaxPeers - 1, allowed.peer) &&
+        Take(each.vector, kMaxVectors - 1, allowed.vector)) {
       continue;
     }
     return Fail(EINVAL,
-                absl::StrFormat("limits.may_ring[%d]: expected -1..65535, got "
-                                "peer %d and vector %d",
-                                may_ring.size() - 1, each.peer, each.vector));
+                absl::StrFormat("limits.may_ring[%d]: expected a peer of "
+                                "-1..%d and a vector of -1..%d, got %d and %d",
+                                may_ring.size() - 1, kMaxPeers - 1,
+                                kMaxVectors - 1, each.peer, each.vector));
   }
   return 0;
 }

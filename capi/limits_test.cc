@@ -174,6 +174,53 @@ TEST_F(LimitsTest, AllowList) {
   EXPECT_EQ(Count(alone, IVSHMEM_COUNT_RINGS_NOT_ALLOWED), 1u);
 }
 
+// 0 is a peer and a vector, not any; 65535 is a peer and 2047 a vector. A list
+// has 65,536 entries at most.
+TEST_F(LimitsTest, AllowListBounds) {
+  const ivshmem_allowed_rings ends[] = {{0, 0}, {65535, 2047}};
+  limits_.may_ring = ends;
+  limits_.may_ring_count = 2;
+  const DevicePtr device = Make(Options());
+  PlaceBars(device);
+  for (const auto& [peer, vector] : {std::pair(0, 1), std::pair(1, 0),
+                                     std::pair(65535, 0), std::pair(0, 2047)}) {
+    Ring(device, static_cast<uint32_t>(peer), static_cast<uint32_t>(vector));
+  }
+  EXPECT_EQ(Count(device, IVSHMEM_COUNT_RINGS_NOT_ALLOWED), 4u);
+  Ring(device, 0, 0);
+  Ring(device, 65535, 2047);
+  EXPECT_EQ(Count(device, IVSHMEM_COUNT_RINGS_NOT_ALLOWED), 4u);
+
+  std::vector<ivshmem_allowed_rings> most(65536, {1, 1});
+  most.back() = {7, 7};
+  limits_.may_ring = most.data();
+  limits_.may_ring_count = most.size();
+  const DevicePtr other = Make(Options());
+  PlaceBars(other);
+  Ring(other, 7, 7);
+  EXPECT_EQ(Count(other, IVSHMEM_COUNT_RINGS_NOT_ALLOWED), 0u);
+  EXPECT_EQ(Count(other, IVSHMEM_COUNT_RINGS_NO_SUCH_PEER), 1u);
+}
+
+// Either rate has a burst of its own.
+TEST_F(LimitsTest, Bursts) {
+  limits_.rings_per_second = 1;
+  limits_.rings_burst = 2;
+  limits_.interrupts_per_second = 1;
+  limits_.interrupts_burst = 5;
+  ivshmem_pci_options options = Options();
+  options.loop = loop_.get();
+  const DevicePtr device = Make(options);
+  PlaceBars(device);
+  EnableMsix(device, 1);
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(ivshmem_device_interrupt(device.get(), 0),
+              IVSHMEM_INTERRUPT_DELIVERED);
+  }
+  for (int i = 0; i < 2; ++i) Ring(device, 2, 0);
+  EXPECT_EQ(Count(device, IVSHMEM_COUNT_RINGS_NO_SUCH_PEER), 2u);
+}
+
 // Flat devices have them as well.
 TEST_F(LimitsTest, FlatDevice) {
   limits_.rings_per_second = 1;
@@ -254,7 +301,8 @@ TEST_F(LimitsTest, ReadOnlyMemoryWhereWritesTrap) {
 
 TEST_F(LimitsTest, Wrong) {
   const ivshmem_allowed_rings low[] = {{-2, 0}};
-  const ivshmem_allowed_rings high[] = {{0, 0}, {0, 65536}};
+  const ivshmem_allowed_rings high[] = {{0, 0}, {0, 2048}};
+  const ivshmem_allowed_rings high_peer[] = {{65536, 0}};
   const std::vector<
       std::pair<std::string, std::function<void(ivshmem_limits&)>>>
       all = {
@@ -280,6 +328,12 @@ TEST_F(LimitsTest, Wrong) {
            [&](auto& l) {
              l.may_ring = high;
              l.may_ring_count = 2;
+           }},
+          {"may_ring[0]: expected a peer of -1..65535 and a vector of "
+           "-1..2047, got 65536 and 0",
+           [&](auto& l) {
+             l.may_ring = high_peer;
+             l.may_ring_count = 1;
            }},
           {"limits.struct_size", [](auto& l) { l.struct_size = 0; }},
       };

@@ -310,7 +310,7 @@ enum {
 /* Doorbells that a guest may ring. */
 struct ivshmem_allowed_rings {
   int32_t peer;   /* 0..65535; -1 for any. */
-  int32_t vector; /* 0..65535; -1 for any. */
+  int32_t vector; /* 0..2047; -1 for any. */
 };
 
 /* What a device does for its neighbours, or against them; all off by default. A
