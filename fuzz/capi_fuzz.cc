@@ -350,13 +350,16 @@ class World {
       Require(ivshmem_device_destroy(nullptr) == 0, "null");
       return;
     }
-    CHost* const host = slot.host;
-    const int result = Checked(ivshmem_device_destroy(slot.device));
+    // No call may begin with it now, and nobody takes its place.
+    ivshmem_device* const device = std::exchange(slot.device, nullptr);
+    CHost* const host = std::exchange(slot.host, nullptr);
+    const bool busy = std::exchange(slot.busy, true);
+    const int result = Checked(ivshmem_device_destroy(device));
+    slot.busy = busy;
     Require(result == 0 || (result == -EDEADLK && depth_ > 0), "or inside");
-    if (result != 0) return;
-    slot.device = nullptr;
-    slot.host = nullptr;
-    host->Gone();
+    if (result == 0) return host->Gone();
+    slot.device = device;
+    slot.host = host;
   }
 
   void Peers() {
