@@ -179,10 +179,12 @@ class AtOnce {
     thread_.join();
   }
 
-  // `delay` is how many steps the other one waits, so that moments differ.
-  void Run(int delay, absl::FunctionRef<void()> own) {
-    delay_ = delay;
-    ++round_;
+  // The moments of the two differ from round to round.
+  void Run(absl::FunctionRef<void()> own) {
+    const int round = ++round_;
+    while (ready_ != round) std::this_thread::yield();
+    go_ = round;
+    Wait(round % 53);
     own();
     while (done_ != round_) std::this_thread::yield();
   }
@@ -192,17 +194,25 @@ class AtOnce {
     for (int round = 1;; ++round) {
       while (round_ < round) std::this_thread::yield();
       if (stop_) return;
-      for (int i = delay_; i > 0 && !stop_; --i) {
+      ready_ = round;
+      while (go_ < round) {
       }
+      Wait(round % 19);
       other_();
       done_ = round;
     }
   }
 
+  void Wait(int steps) const {
+    for (; steps > 0 && !stop_; --steps) {
+    }
+  }
+
   const std::function<void()> other_;
   std::atomic<bool> stop_{false};
-  std::atomic<int> delay_{0};
   std::atomic<int> round_{0};
+  std::atomic<int> ready_{0};
+  std::atomic<int> go_{0};
   std::atomic<int> done_{0};
   std::thread thread_;
 };
@@ -214,13 +224,13 @@ TEST(DeferredInterruptsMoments, KeptWhileAnotherStopsLooking) {
   DeferredInterrupts deferred(kLimit, 2048, clock, clock);
   // Its bit is in the word that is looked at second of many.
   AtOnce threads([&] { EXPECT_FALSE(deferred.Admit(64)); });
-  for (int round = 0; round < 3000; ++round) {
+  for (int round = 0; round < 250; ++round) {
     ASSERT_TRUE(deferred.Admit(0));
     ASSERT_FALSE(deferred.Admit(0));
     clock.Advance(kTick);
     ASSERT_TRUE(clock.TakeDue());
     ASSERT_EQ(deferred.Next(), std::optional<Vector>(0));
-    threads.Run(round % 100, [&] { EXPECT_EQ(deferred.Next(), std::nullopt); });
+    threads.Run([&] { EXPECT_EQ(deferred.Next(), std::nullopt); });
     ASSERT_TRUE(clock.set()) << "it is lost, in round " << round;
     clock.Advance(kTick);
     ASSERT_TRUE(clock.TakeDue());
@@ -238,9 +248,9 @@ TEST(DeferredInterruptsMoments, OneOfTwoTakesIt) {
   const auto take = [&] { taken += deferred.TakeAny().has_value() ? 1 : 0; };
   AtOnce threads(take);
   ASSERT_TRUE(deferred.Admit(0));
-  for (int round = 1; round <= 3000; ++round) {
+  for (int round = 1; round <= 250; ++round) {
     ASSERT_FALSE(deferred.Admit(0));
-    threads.Run(round % 100, take);
+    threads.Run(take);
     ASSERT_EQ(taken, round);
   }
 }
