@@ -324,7 +324,8 @@ TEST_F(LimitsTest, Wrong) {
              l.may_ring = low;
              l.may_ring_count = 1;
            }},
-          {"may_ring[1]",
+          {"may_ring[1]: expected a peer of -1..65535 and a vector of "
+           "-1..2047, got 0 and 2048",
            [&](auto& l) {
              l.may_ring = high;
              l.may_ring_count = 2;
