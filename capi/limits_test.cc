@@ -112,6 +112,25 @@ TEST_F(LimitsTest, RateOfInterrupts) {
   }
 }
 
+// The same of a flat device, by its own loop.
+TEST_F(LimitsTest, RateOfAFlatDevicesInterrupts) {
+  limits_.interrupts_per_second = 20;
+  ivshmem_flat_options options = FlatOptions(memory_, &host_);
+  options.flags = IVSHMEM_DEVICE_HAS_ID;
+  options.limits = &limits_;
+  options.loop = loop_.get();
+  const DevicePtr device = Make(options);
+  while (ivshmem_device_interrupt(device.get(), 0) ==
+         IVSHMEM_INTERRUPT_DELIVERED) {
+  }
+  EXPECT_EQ(Count(device, IVSHMEM_COUNT_INTERRUPTS_DEFERRED), 1u);
+  const int delivered = recording_.pulses;
+  EXPECT_GE(delivered, 1);
+  while (recording_.pulses == delivered) {
+    ASSERT_GE(ivshmem_loop_dispatch(loop_.get(), 30000), 0);
+  }
+}
+
 // A burst of interrupts is as long as it is said to be, whatever that of rings.
 TEST_F(LimitsTest, BurstOfInterrupts) {
   limits_.interrupts_per_second = 1;
