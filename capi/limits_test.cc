@@ -120,6 +120,7 @@ TEST_F(LimitsTest, RateOfAFlatDevicesInterrupts) {
   options.limits = &limits_;
   options.loop = loop_.get();
   const DevicePtr device = Make(options);
+  ASSERT_NE(device, nullptr);
   while (ivshmem_device_interrupt(device.get(), 0) ==
          IVSHMEM_INTERRUPT_DELIVERED) {
   }
