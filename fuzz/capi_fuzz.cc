@@ -63,8 +63,10 @@ class World {
     }
     for (const auto& host : hosts_) host->RunWork(true);
     for (ivshmem_memory* each : memories_) ivshmem_memory_destroy(each);
-    Require(ivshmem_link_destroy(link_) == 0, "nobody has the link");
-    Require(ivshmem_switchboard_destroy(switchboard_) == 0, "nor this");
+    // A region of it may be the link's memory.
+    Require(ivshmem_switchboard_destroy(switchboard_) == 0,
+            "nobody has the switchboard");
+    Require(ivshmem_link_destroy(link_) == 0, "nor the link");
     Require(ivshmem_loop_destroy(loop_) == 0, "nor the loop");
     Require(released_ == connected_,
             "each call that was connected is released");
