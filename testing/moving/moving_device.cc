@@ -200,6 +200,7 @@ absl::Status Vmm::Save(const HandOver& hand_over) const {
 }
 
 absl::Status Vmm::TakeIn() {
+  Say("waits");
   absl::StatusOr<HandOver> hand_over =
       ReceiveHandOver(flags_.in, {}, absl::InfiniteDuration());
   if (!hand_over.ok()) return hand_over.status();

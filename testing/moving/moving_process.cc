@@ -87,6 +87,8 @@ void MovingProcess::Migrate(std::vector<std::string> arguments) {
 void MovingProcess::Update(std::vector<std::string> arguments) {
   arguments.insert(arguments.end(), {"--in", "IN", "--out", "OUT"});
   std::unique_ptr<Process> next = Start(arguments);
+  // A guest does not stand still while a program is loaded.
+  EXPECT_TRUE(Writes(*next, "waits"));
   process_->Signal(SIGUSR1);
   ExpectSuccess(*process_);
   process_ = std::move(next);
