@@ -8,7 +8,6 @@
 // error has an errno and a text, and leaves what should receive a handle alone;
 // the host gets all back; no descriptor is lost.
 
-#include <dirent.h>
 #include <fuzzer/FuzzedDataProvider.h>
 
 #include <array>
@@ -24,6 +23,7 @@
 #include "fuzz/c_options.h"
 #include "fuzz/c_server.h"
 #include "fuzz/c_structs.h"
+#include "fuzz/open_count.h"
 #include "fuzz/require.h"
 #include "ivshmem/ivshmem.h"
 
@@ -33,14 +33,6 @@ namespace {
 constexpr int kMostSteps = 80;
 constexpr int kDeepest = 3;
 constexpr uint64_t kMemory = 4096;
-
-int OpenCount() {
-  DIR* const directory = opendir("/proc/self/fd");
-  int count = 0;
-  while (readdir(directory) != nullptr) ++count;
-  closedir(directory);
-  return count;
-}
 
 // What a call gave, when it keeps the rules for errors.
 template <typename Result>

@@ -7,7 +7,6 @@
 // else, or what says the same when it is taken apart again and a link that goes
 // on with it; what a link hands over is taken again. No descriptor is lost.
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <fuzzer/FuzzedDataProvider.h>
 #include <sys/eventfd.h>
@@ -38,6 +37,7 @@
 #include "core/registers.h"
 #include "core/shared_memory.h"
 #include "device/flat_device.h"
+#include "fuzz/open_count.h"
 #include "fuzz/require.h"
 #include "ivshmem/proto/hand_over.pb.h"
 
@@ -48,14 +48,6 @@ constexpr uint64_t kMemory = 4096;
 constexpr char kIdentity[] = "0123456789abcdef0123456789abcdef";
 constexpr size_t kMostFds = 40;
 constexpr int kMostMessages = 20;
-
-int OpenCount() {
-  DIR* const directory = opendir("/proc/self/fd");
-  int count = 0;
-  while (readdir(directory) != nullptr) ++count;
-  closedir(directory);
-  return count;
-}
 
 UniqueFd NewMemory(uint64_t size) {
   UniqueFd memory(memfd_create("memory", MFD_CLOEXEC));

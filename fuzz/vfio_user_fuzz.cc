@@ -6,7 +6,6 @@
 // whole gets its one answer, in order, of the size that it should have; no
 // access of a known region fails; no descriptor is lost.
 
-#include <dirent.h>
 #include <fuzzer/FuzzedDataProvider.h>
 #include <sys/socket.h>
 
@@ -30,6 +29,7 @@
 #include "backends/vfio_user/protocol/connection.h"
 #include "backends/vfio_user/protocol/wire.h"
 #include "core/doorbell.h"
+#include "fuzz/open_count.h"
 #include "fuzz/require.h"
 
 namespace ivshmem::vfio_user {
@@ -38,14 +38,6 @@ namespace {
 constexpr int kVectors = 20;
 constexpr uint64_t kSize = 1 << 16;
 constexpr int kMostSteps = 60;
-
-int OpenCount() {
-  DIR* const directory = opendir("/proc/self/fd");
-  int count = 0;
-  while (readdir(directory) != nullptr) ++count;
-  closedir(directory);
-  return count;
-}
 
 using Bytes = std::vector<uint8_t>;
 

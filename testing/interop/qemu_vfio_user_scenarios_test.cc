@@ -18,7 +18,6 @@
 #include "core/registers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "testing/interop/server_process.h"
 #include "testing/interop/vfio_guest.h"
 #include "testing/qemu/ivshmem_device.h"
 #include "testing/qemu/qemu.h"
@@ -204,27 +203,17 @@ TEST_F(QemuVfioUserPair, EveryByteBothWays) {
   }
 }
 
-// --- server
-// -------------------------------------------------------------------
+// --- server: two devices on a real one ---------------------------------------
 
 class QemuVfioUserServer : public QemuVfioUser {
  protected:
   static constexpr int kVectors = 2;
 
-  void Begin() override {
-    ASSERT_NO_FATAL_FAILURE(server_.Start());
-    ASSERT_NO_FATAL_FAILURE(devices_.Start());
-    a_ = VfioGuest::Start(devices_.socket(0));
-    b_ = VfioGuest::Start(devices_.socket(1));
-    ASSERT_TRUE(a_ != nullptr && b_ != nullptr);
-  }
+  void Begin() override { guests_.Start(); }
 
-  ServerProcess server_{{"--vectors", absl::StrCat(kVectors), "--size", "1M"}};
-  DeviceProcess devices_{
-      2,
-      {"--server", server_.socket_path(), "--vectors", absl::StrCat(kVectors)}};
-  std::unique_ptr<VfioGuest> a_;
-  std::unique_ptr<VfioGuest> b_;
+  TwoVfioGuests guests_{kVectors};
+  std::unique_ptr<VfioGuest>& a_ = guests_.a;
+  std::unique_ptr<VfioGuest>& b_ = guests_.b;
 };
 
 // Two guests have different ids, and two vectors.

@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <memory>
 
-#include "absl/strings/str_cat.h"
 #include "core/doorbell.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -32,19 +31,14 @@ class QemuVfioUser : public ::testing::Test {
       GTEST_SKIP() << "QEMU_VFIO_USER is not set: it names a "
                       "qemu-system-x86_64 from 10.1 on";
     }
-    ASSERT_NO_FATAL_FAILURE(server_.Start());
-    ASSERT_NO_FATAL_FAILURE(devices_.Start());
-    a_ = VfioGuest::Start(devices_.socket(0));
-    b_ = VfioGuest::Start(devices_.socket(1));
-    ASSERT_TRUE(a_ != nullptr && b_ != nullptr);
+    ASSERT_NO_FATAL_FAILURE(guests_.Start());
   }
 
-  ServerProcess server_{{"--vectors", absl::StrCat(kVectors), "--size", "1M"}};
-  DeviceProcess devices_{
-      2,
-      {"--server", server_.socket_path(), "--vectors", absl::StrCat(kVectors)}};
-  std::unique_ptr<VfioGuest> a_;
-  std::unique_ptr<VfioGuest> b_;
+  TwoVfioGuests guests_{kVectors};
+  ServerProcess& server_ = guests_.server;
+  DeviceProcess& devices_ = guests_.devices;
+  std::unique_ptr<VfioGuest>& a_ = guests_.a;
+  std::unique_ptr<VfioGuest>& b_ = guests_.b;
 };
 
 // What a guest finds on its bus.

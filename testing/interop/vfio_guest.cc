@@ -88,4 +88,12 @@ bool VfioGuest::HearsNothing() {
   return true;
 }
 
+void TwoVfioGuests::Start() {
+  ASSERT_NO_FATAL_FAILURE(server.Start());
+  ASSERT_NO_FATAL_FAILURE(devices.Start());
+  a = VfioGuest::Start(devices.socket(0));
+  b = VfioGuest::Start(devices.socket(1));
+  ASSERT_TRUE(a != nullptr && b != nullptr);
+}
+
 }  // namespace ivshmem

@@ -8,8 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "core/doorbell.h"
 #include "server/server_fixture.h"
+#include "testing/interop/server_process.h"
 #include "testing/process.h"
 #include "testing/qemu/ivshmem_device.h"
 #include "testing/qemu/qemu.h"
@@ -79,6 +81,21 @@ class VfioGuest {
 
   const std::unique_ptr<qemu::Qemu> qemu_;
   const std::unique_ptr<qemu::IvshmemDevice> device_;
+};
+
+// Two such guests on one server, each with that many vectors and a MiB.
+struct TwoVfioGuests {
+  explicit TwoVfioGuests(int vectors)
+      : server({"--vectors", absl::StrCat(vectors), "--size", "1M"}),
+        devices(2, {"--server", server.socket_path(), "--vectors",
+                    absl::StrCat(vectors)}) {}
+
+  void Start();
+
+  ServerProcess server;
+  DeviceProcess devices;
+  std::unique_ptr<VfioGuest> a;
+  std::unique_ptr<VfioGuest> b;
 };
 
 }  // namespace ivshmem
