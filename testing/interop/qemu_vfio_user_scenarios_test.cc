@@ -18,6 +18,7 @@
 #include "core/registers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "testing/interop/server_process.h"
 #include "testing/interop/vfio_guest.h"
 #include "testing/qemu/ivshmem_device.h"
 #include "testing/qemu/qemu.h"
