@@ -35,10 +35,15 @@ void LinkPeers::BeginSession(PeerId own) {
 bool LinkPeers::Connect(PeerId peer, Vector vector,
                         std::shared_ptr<EventFd> event) {
   const bool known = present_.contains(peer) || absent_.contains(peer);
+  const auto there = present_.find(peer);
+  const size_t has = there == present_.end() ? 0 : there->second.size();
+  // The server tells them in order, but who had the device before may have kept
+  // fewer of its own.
+  if (vector > has) return false;
   Events& events = present_[peer];
-  if (vector >= events.size()) {
-    descriptors_ += vector + 1 - events.size();
-    events.resize(vector + 1);
+  if (vector == has) {
+    events.emplace_back();
+    ++descriptors_;
   }
   events[vector] = std::move(event);
   PushVector(peer, vector, events[vector]);

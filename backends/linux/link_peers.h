@@ -27,8 +27,9 @@ class LinkPeers {
   // The server was joined and gave `own` as id. Whoever is known is absent now.
   void BeginSession(PeerId own);
 
-  // `event` rings `vector` of `peer`, who may be this device itself. Returns
-  // whether that peer was unknown before.
+  // `event` rings `vector` of `peer`, who may be this device itself. Does
+  // nothing when the vector before is not known. Returns whether that peer was
+  // unknown before.
   bool Connect(PeerId peer, Vector vector, std::shared_ptr<EventFd> event);
 
   // Returns whether the peer was known.

@@ -32,6 +32,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::NotNull;
 using ::testing::SizeIs;
 
 class ServerLinkHandOver : public LinkTest {
@@ -124,6 +125,30 @@ TEST_F(ServerLinkHandOver, BeforeAllAreKnown) {
   second[0]->Signal();
   ASSERT_TRUE(Until([&] { return sink_.delivered[1] == 1; }));
   EXPECT_EQ(events_.Count(Kind::kPeersKnown), 1);
+}
+
+// The old process had no use for all of the device's own vectors: what comes
+// after one that was not kept is not kept either, and every vector that is
+// handed over has its event.
+TEST_F(ServerLinkHandOver, FewerOwnVectorsWereKept) {
+  options_.vectors = 1;
+  JoinAs(1);
+  server_.Connect(1, 3);
+  ASSERT_TRUE(UntilEvent(Kind::kPeersKnown));
+  Settle();
+  LinkHandOver first = HandOver();
+  EXPECT_EQ(first.connection->own_vectors, 3);
+  options_.vectors = 8;
+  const absl::Status adopted = TryToAdopt(std::move(first));
+  ASSERT_TRUE(adopted.ok()) << adopted;
+  server_.Connect(1, 1);
+  server_.Connect(2, 1);
+  ASSERT_TRUE(UntilEvent(Kind::kPeerJoined));
+  const LinkHandOver second = HandOver();
+  EXPECT_EQ(second.connection->own_vectors, 4);
+  ASSERT_THAT(second.peers, SizeIs(2));
+  EXPECT_THAT(second.peers[0].events, ElementsAre(NotNull()));
+  EXPECT_THAT(second.peers[1].events, ElementsAre(NotNull()));
 }
 
 // What peers signal at any moment is delivered, once.
