@@ -21,6 +21,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
+#include "backends/linux/received_fds.h"
 
 namespace ivshmem::unix_socket {
 namespace {
@@ -148,23 +149,6 @@ Condition SendCondition(int error) {
   }
 }
 
-std::vector<UniqueFd> TakeFds(msghdr& message) {
-  std::vector<UniqueFd> fds;
-  for (cmsghdr* control = CMSG_FIRSTHDR(&message); control != nullptr;
-       control = CMSG_NXTHDR(&message, control)) {
-    if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_RIGHTS) {
-      continue;
-    }
-    const size_t count = (control->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (size_t i = 0; i < count; ++i) {
-      int fd;
-      std::memcpy(&fd, CMSG_DATA(control) + i * sizeof(fd), sizeof(fd));
-      fds.emplace_back(fd);
-    }
-  }
-  return fds;
-}
-
 }  // namespace
 
 absl::StatusOr<UniqueFd> Connect(const std::string& path,
@@ -274,10 +258,11 @@ absl::StatusOr<Received> Receive(int socket, absl::Span<uint8_t> buffer) {
     return absl::ErrnoToStatus(errno, "receive");
   }
   if (bytes <= 0) return Received{.condition = Condition::kClosed};
-  return Received{.condition = Condition::kOk,
-                  .bytes = static_cast<size_t>(bytes),
-                  .fds = TakeFds(message),
-                  .fds_lost = (message.msg_flags & MSG_CTRUNC) != 0};
+  Received received = {.condition = Condition::kOk,
+                       .bytes = static_cast<size_t>(bytes),
+                       .fds_lost = (message.msg_flags & MSG_CTRUNC) != 0};
+  TakeReceivedFds(message, received.fds);
+  return received;
 }
 
 absl::StatusOr<SendResult> SendMessages(int socket,
