@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -40,6 +41,8 @@ TEST(RegisterBlockTest, HandsEverySizeToTheDevice) {
   EXPECT_EQ(Read(block, 0, 8), 0x0000008811223344u);
   EXPECT_EQ(Read(block, 0, 2), 0x3344u);
   EXPECT_EQ(Read(block, 0, 1), 0x44u);
+  Write(block, 0, 8, 0x8877665544332211);
+  EXPECT_EQ(Read(block, 0, 8), 0x8877665544332211u);
 }
 
 // Lengths that no guest's access has read 0 and write nothing.
@@ -138,24 +141,51 @@ TEST(MemoryBlockTest, CountsRefusedWritesOfThreads) {
   EXPECT_EQ(block.refused_writes(), uint64_t{kThreads} * kWrites);
 }
 
-// Aligned accesses are in one piece: another guest never sees half a number.
-TEST(MemoryBlockTest, AlignedAccessesAreWhole) {
-  alignas(8) uint8_t memory[8] = {};
-  MemoryBlock one({memory, sizeof(memory)}, MemoryAccess::kReadWrite);
-  MemoryBlock other({memory, sizeof(memory)}, MemoryAccess::kReadWrite);
-  std::atomic<bool> stop{false};
-  std::thread writer([&] {
-    for (uint64_t i = 0; !stop; ++i) {
-      Write(other, 0, 8, i % 2 == 0 ? 0 : ~uint64_t{0});
+// Aligned accesses of 2, 4 and 8 bytes are in one piece.
+class WholeAccessTest : public ::testing::TestWithParam<size_t> {
+ protected:
+  // The largest number of the size.
+  uint64_t ones() const { return ~uint64_t{0} >> (64 - 8 * GetParam()); }
+
+  // Does `access` again and again beside a guest that writes no other numbers
+  // than 0, if it is to, and all ones; expects it to read none but these.
+  void ExpectWhole(bool zeros, const std::function<uint64_t()>& access) {
+    std::atomic<bool> stop{false};
+    std::thread writer([&] {
+      while (!stop) {
+        Write(other_, 0, GetParam(), ones());
+        if (zeros) Write(other_, 0, GetParam(), 0);
+      }
+    });
+    uint64_t value = 0;
+    for (int i = 0; i < 100000 && (value == 0 || value == ones()); ++i) {
+      value = access();
     }
-  });
-  for (int i = 0; i < 20000; ++i) {
-    const uint64_t value = Read(one, 0, 8);
-    ASSERT_TRUE(value == 0 || value == ~uint64_t{0}) << std::hex << value;
+    stop = true;
+    writer.join();
+    EXPECT_TRUE(value == 0 || value == ones()) << std::hex << value;
   }
-  stop = true;
-  writer.join();
+
+  alignas(8) uint8_t memory_[8] = {};
+  MemoryBlock one_{{memory_, sizeof(memory_)}, MemoryAccess::kReadWrite};
+  MemoryBlock other_{{memory_, sizeof(memory_)}, MemoryAccess::kReadWrite};
+};
+
+// Another guest never sees half a number.
+TEST_P(WholeAccessTest, NobodySeesHalfANumber) {
+  ExpectWhole(true, [&] { return Read(one_, 0, GetParam()); });
 }
+
+// A number is written once: nothing of it comes after what another guest has
+// written since.
+TEST_P(WholeAccessTest, NobodyIsOverwrittenInPart) {
+  ExpectWhole(false, [&] {
+    Write(one_, 0, GetParam(), 0);
+    return Read(one_, 0, GetParam());
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, WholeAccessTest, ::testing::Values(2, 4, 8));
 
 // Memory that nobody has given is none: reads give ones.
 TEST(MemoryBlockTest, NoMemory) {

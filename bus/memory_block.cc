@@ -54,9 +54,7 @@ void MemoryBlock::Read(uint64_t offset, absl::Span<uint8_t> bytes) noexcept {
       LoadWhole<uint16_t>(from, bytes)) {
     return;
   }
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    LoadWhole<uint8_t>(from + i, bytes.subspan(i, 1));
-  }
+  for (uint8_t& byte : bytes) LoadWhole<uint8_t>(from++, {&byte, 1});
 }
 
 void MemoryBlock::Write(uint64_t offset,
@@ -77,9 +75,7 @@ void MemoryBlock::Store(uint8_t* to, absl::Span<const uint8_t> bytes) noexcept {
       StoreWhole<uint16_t>(to, bytes)) {
     return;
   }
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    StoreWhole<uint8_t>(to + i, bytes.subspan(i, 1));
-  }
+  for (const uint8_t& byte : bytes) StoreWhole<uint8_t>(to++, {&byte, 1});
 }
 
 }  // namespace ivshmem

@@ -38,13 +38,11 @@ std::optional<Vector> DeferredInterrupts::Next() noexcept {
 
 std::optional<Vector> DeferredInterrupts::TakeAny() noexcept {
   const uint32_t turn = turn_.load(std::memory_order_relaxed);
-  const uint32_t first = turn / kBits % words_;
   const uint64_t from_turn = ~uint64_t{0} << turn % kBits;
-  // The first word comes once more at the end, for what is before the turn.
+  // The turn's word comes once more at the end, for what is before the turn.
   for (uint32_t i = 0; i <= words_; ++i) {
-    const uint32_t word = (first + i) % words_;
-    uint64_t bits = bits_[word].load();
-    if (i == 0) bits &= from_turn;
+    const uint32_t word = (turn / kBits + i) % words_;
+    uint64_t bits = bits_[word].load() & (i == 0 ? from_turn : ~uint64_t{0});
     for (; bits != 0; bits &= bits - 1) {
       const uint64_t bit = bits & -bits;
       if ((bits_[word].fetch_and(~bit) & bit) == 0) continue;

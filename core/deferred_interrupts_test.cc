@@ -4,7 +4,9 @@
 #include "core/deferred_interrupts.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -179,6 +181,10 @@ class AtOnce {
     thread_.join();
   }
 
+  // Whether there is time for another round: on a busy machine, each takes
+  // long.
+  bool More() const { return std::chrono::steady_clock::now() < end_; }
+
   // The moments of the two differ from round to round.
   void Run(absl::FunctionRef<void()> own) {
     const int round = ++round_;
@@ -195,7 +201,9 @@ class AtOnce {
       while (round_ < round) std::this_thread::yield();
       if (stop_) return;
       ready_ = round;
-      while (go_ < round) {
+      // The first turns at once, as the other thread is about to go.
+      for (int turn = 0; go_ < round; ++turn) {
+        if (turn > 1000) std::this_thread::yield();
       }
       Wait(round % 19);
       other_();
@@ -209,6 +217,8 @@ class AtOnce {
   }
 
   const std::function<void()> other_;
+  const std::chrono::steady_clock::time_point end_ =
+      std::chrono::steady_clock::now() + std::chrono::seconds(1);
   std::atomic<bool> stop_{false};
   std::atomic<int> round_{0};
   std::atomic<int> ready_{0};
@@ -218,40 +228,59 @@ class AtOnce {
 };
 
 // Who keeps an interrupt while somebody else finds that nothing is kept any
-// more: one of the two sees to it.
+// more: one of the two sees to it, and who comes later does not overtake it.
 TEST(DeferredInterruptsMoments, KeptWhileAnotherStopsLooking) {
+  // So many that it takes a while to look at all of them.
+  constexpr int kVectors = 65536;
+  constexpr int kWord = 64;
   VirtualClock clock;
-  DeferredInterrupts deferred(kLimit, 2048, clock, clock);
-  // Its bit is in the word that is looked at second of many.
-  AtOnce threads([&] { EXPECT_FALSE(deferred.Admit(64)); });
-  for (int round = 0; round < 250; ++round) {
-    ASSERT_TRUE(deferred.Admit(0));
-    ASSERT_FALSE(deferred.Admit(0));
-    clock.Advance(kTick);
+  DeferredInterrupts deferred(kLimit, kVectors, clock, clock);
+  std::atomic<Vector> kept{0};
+  AtOnce threads([&] { EXPECT_FALSE(deferred.Admit(kept)); });
+  const auto expect_one = [&](Vector vector) {
     ASSERT_TRUE(clock.TakeDue());
-    ASSERT_EQ(deferred.Next(), std::optional<Vector>(0));
+    ASSERT_EQ(deferred.Next(), std::optional<Vector>(vector));
+  };
+  for (int round = 0; round < 300 && threads.More(); ++round) {
+    SCOPED_TRACE(round);
+    // It is in the first word, in one between or in the last, and in the one
+    // that is looked at second, as the turn is in the word before.
+    kept = std::array<Vector, 3>{0, kVectors / 2, kVectors - kWord}[round % 3];
+    const auto before = static_cast<Vector>(kept - kWord);
+    ASSERT_TRUE(deferred.Admit(before));
+    ASSERT_FALSE(deferred.Admit(before));
+    clock.Advance(kTick);
+    ASSERT_NO_FATAL_FAILURE(expect_one(before));
     threads.Run([&] { EXPECT_EQ(deferred.Next(), std::nullopt); });
-    ASSERT_TRUE(clock.set()) << "it is lost, in round " << round;
+    ASSERT_TRUE(clock.set()) << "it is lost";
     clock.Advance(kTick);
-    ASSERT_TRUE(clock.TakeDue());
-    ASSERT_EQ(deferred.Next(), std::optional<Vector>(64));
+    ASSERT_FALSE(deferred.Admit(before)) << "it is overtaken";
+    ASSERT_NO_FATAL_FAILURE(expect_one(kept));
+    ASSERT_EQ(deferred.Next(), std::nullopt);
+    clock.Advance(kTick);
+    ASSERT_NO_FATAL_FAILURE(expect_one(before));
     ASSERT_EQ(deferred.Next(), std::nullopt);
     clock.Advance(kTick);
   }
 }
 
-// Two who look for one that is kept: one gets it.
-TEST(DeferredInterruptsMoments, OneOfTwoTakesIt) {
+// Two who look for what is kept, two vectors of one word: each gets one.
+TEST(DeferredInterruptsMoments, EachOfTwoTakesOne) {
   VirtualClock clock;
-  DeferredInterrupts deferred(kLimit, 1, clock, clock);
-  std::atomic<int> taken{0};
-  const auto take = [&] { taken += deferred.TakeAny().has_value() ? 1 : 0; };
+  DeferredInterrupts deferred(kLimit, 64, clock, clock);
+  std::array<std::atomic<int>, 64> taken = {};
+  const auto take = [&] {
+    const std::optional<Vector> vector = deferred.TakeAny();
+    if (vector.has_value()) ++taken[*vector];
+  };
   AtOnce threads(take);
   ASSERT_TRUE(deferred.Admit(0));
-  for (int round = 1; round <= 250; ++round) {
-    ASSERT_FALSE(deferred.Admit(0));
+  for (int round = 1; round <= 2000 && threads.More(); ++round) {
+    ASSERT_FALSE(deferred.Admit(62));
+    ASSERT_FALSE(deferred.Admit(63));
     threads.Run(take);
-    ASSERT_EQ(taken, round);
+    ASSERT_EQ(taken[62], round);
+    ASSERT_EQ(taken[63], round);
   }
 }
 

@@ -264,11 +264,12 @@ void Device::Reset() noexcept {
 }
 
 DeviceState Device::Save() {
-  const std::optional<PeerId> own = id();
-  for (int v = 0; own.has_value() && v < config_.vectors; ++v) {
-    const auto vector = static_cast<Vector>(v);
-    const std::shared_ptr<Notifier> notifier = peers_.Find({*own, vector});
-    if (notifier != nullptr && notifier->TakeSignals()) OnPeerInterrupt(vector);
+  if (const std::optional<PeerId> own = id(); own.has_value()) {
+    for (int v = 0; v < config_.vectors; ++v) {
+      const auto vector = static_cast<Vector>(v);
+      const std::shared_ptr<Notifier> bell = peers_.Find({*own, vector});
+      if (bell != nullptr && bell->TakeSignals()) OnPeerInterrupt(vector);
+    }
   }
   if (deferred_.has_value()) {
     const InFlight::Call call(in_flight_);

@@ -164,6 +164,8 @@ TEST_F(DeviceConfigTest, Position) {
     EXPECT_EQ(device->id(), 3);
     device->Write(kPositionOffset, 4, 77);  // "Read-only."
     EXPECT_EQ(device->Read(kPositionOffset, 4), row.with_id_3);
+    device->SetId(0);
+    EXPECT_EQ(device->Read(kPositionOffset, 4), 0u) << "an id as any";
     device->SetId(65535);
     EXPECT_EQ(device->Read(kPositionOffset, 4),
               row.with_id_3 == 0 ? 0u : 65535u);
@@ -183,8 +185,9 @@ TEST_F(DeviceConfigTest, TellsWhenItsIdChanges) {
   EXPECT_EQ(listener_.changes, 2);
   ASSERT_EQ(events_.seen.size(), 2u);
   EXPECT_EQ(events_.seen[0].kind, DeviceEvent::Kind::kIdChanged);
-  EXPECT_EQ(events_.seen[0].doorbell.peer, 9);
+  EXPECT_EQ(events_.seen[0].doorbell, (Doorbell{9, 0}));
   EXPECT_EQ(events_.seen[1].kind, DeviceEvent::Kind::kIdChanged);
+  EXPECT_EQ(events_.seen[1].doorbell, (Doorbell{0, 0})) << "which is not said";
   EXPECT_EQ(events_.texts, (std::vector<std::string>{"", "no id"}));
 }
 

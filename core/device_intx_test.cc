@@ -140,6 +140,25 @@ TEST_F(DeviceIntxTest, TellsOfChangesOnly) {
   EXPECT_EQ(line_.applied, 2);
 }
 
+// An embedder's own dialect may have both revision 0's level and QEMU's pieces.
+// One access then writes Status and rings, and the line follows all the same.
+TEST_F(DeviceIntxTest, AnAccessThatRingsAndRaisesTheLine) {
+  Dialect dialect = kRevision0;
+  dialect.access = AccessRule::kQemuPieces;
+  const auto device = *Device::Create({.dialect = dialect,
+                                       .interrupts = InterruptMode::kIntx,
+                                       .vectors = 1,
+                                       .id = 3},
+                                      {.level = &line_, .events = &events_});
+  line_.device = device.get();
+  device->Write(kMaskOffset, 4, 2);
+  device->Write(5, 8,
+                uint64_t{9} << 56 | 2 << 8);  // A word at 6, byte 9 at 12.
+  ASSERT_EQ(events_.seen.size(), 1u);
+  EXPECT_EQ(events_.seen[0].doorbell, (Doorbell{0, 9}));
+  EXPECT_TRUE(line_.asserted);
+}
+
 // On reset both registers are 0, so the line goes down.
 // Clause: reset
 TEST_F(DeviceIntxTest, ResetLowersTheLine) {

@@ -39,7 +39,11 @@ class World : public InterruptSink,
     Run(on_event);
   }
 
-  static void Run(std::function<void()>& once) {
+  void Run(std::function<void()>& once) {
+    ++calls;
+    RunOnce(once);
+  }
+  static void RunOnce(std::function<void()>& once) {
     if (const auto run = std::exchange(once, nullptr)) run();
   }
 
@@ -47,6 +51,7 @@ class World : public InterruptSink,
   std::function<void()> on_level;
   std::function<void()> on_peers;
   std::function<void()> on_event;
+  std::atomic<int> calls{0};  // Of any kind.
   std::atomic<int> events{0};
 };
 
@@ -56,7 +61,7 @@ class Bell : public Notifier {
       : on_signal_(std::move(on_signal)) {}
   Outcome Signal() noexcept override {
     ++signals;
-    World::Run(on_signal_);
+    World::RunOnce(on_signal_);
     return Outcome::kSignalled;
   }
   int signals = 0;
@@ -91,6 +96,13 @@ class DeviceLifetimeTest : public ::testing::Test {
   }
   std::function<void()> Destroy() {
     return [this] { device_.reset(); };
+  }
+  // How often the device had called by then.
+  std::function<void()> DestroyAndCount(int& calls) {
+    return [this, &calls] {
+      device_.reset();
+      calls = world_.calls;
+    };
   }
 
   World world_;
@@ -166,9 +178,11 @@ TEST_F(DeviceLifetimeTest, DestroyedByItsEvents) {
            [](Device& device) { device.SetId(4); },
            [](Device& device) { device.Reset(); }}) {
     Make();
-    world_.on_event = Destroy();
+    int calls = 0;
+    world_.on_event = DestroyAndCount(calls);
     act(*device_);
     EXPECT_EQ(device_, nullptr);
+    EXPECT_EQ(world_.calls, calls) << "nothing is called afterwards";
   }
 }
 
@@ -185,7 +199,8 @@ TEST_F(DeviceLifetimeTest, DestroyedByItsLevelListener) {
     Make(kRevision0, InterruptMode::kIntx);
     device_->Write(kMaskOffset, 4, 1);
     if (what > 0) device_->OnPeerInterrupt(0);
-    world_.on_level = Destroy();
+    int calls = 0;
+    world_.on_level = DestroyAndCount(calls);
     if (what == 0) {
       EXPECT_EQ(device_->OnPeerInterrupt(0), InterruptResult::kDelivered);
     } else if (what == 1) {
@@ -196,6 +211,7 @@ TEST_F(DeviceLifetimeTest, DestroyedByItsLevelListener) {
       device_->Reset();
     }
     EXPECT_EQ(device_, nullptr) << what;
+    EXPECT_EQ(world_.calls, calls) << "nothing is called afterwards";
   }
 }
 

@@ -48,10 +48,8 @@ class Bell : public Notifier {
     ++signals;
     return Outcome::kSignalled;
   }
-  bool TakeSignals() noexcept override { return std::exchange(held, false); }
 
   std::atomic<int> signals{0};
-  bool held = false;
 };
 
 class Sink : public InterruptSink, public LevelListener {
@@ -144,6 +142,15 @@ TEST_F(DeviceLimitsTest, RingsAboveTheRateAreLost) {
   Ring(*device, {1, 0});
   EXPECT_EQ(bell->signals, 3);
   EXPECT_EQ(device->count(RingResult::kOverRate), 4u);
+}
+
+// A rate that names no burst is one at a time.
+TEST_F(DeviceLimitsTest, OneAtATime) {
+  const auto device = Make({.rings = {.per_second = 10}});
+  const auto bell = Connect(*device, {1, 0});
+  Ring(*device, {1, 0});
+  Ring(*device, {1, 0});
+  EXPECT_EQ(bell->signals, 1);
 }
 
 // Each of the two rates is its own: none takes from the other.
@@ -251,33 +258,6 @@ TEST_F(DeviceLimitsTest, NoInterrupts) {
   device->DeliverDeferred();
   device->Save();
   EXPECT_FALSE(clock_.set());
-}
-
-// What is deferred when the device is saved is delivered before: no rate keeps
-// an interrupt from the state. So is what the notifiers of its vectors hold.
-TEST_F(DeviceLimitsTest, SaveLeavesNothingDeferred) {
-  const auto device = Make({.interrupts = {.per_second = 10, .burst = 1}});
-  const auto own = Connect(*device, {kOwn, 3});
-  device->OnPeerInterrupt(0);
-  device->OnPeerInterrupt(1);
-  own->held = true;
-  device->Save();
-  EXPECT_THAT(sink_.vectors, ElementsAre(0, 1, 3));
-  EXPECT_EQ(device->count(InterruptResult::kDelivered), 3u);
-  EXPECT_EQ(device->count(InterruptResult::kDeferred), 2u);
-  Pass(*device, kSecond);
-  EXPECT_EQ(sink_.vectors.size(), 3u);
-}
-
-// Not even when all its vectors are.
-TEST_F(DeviceLimitsTest, SaveWithAllVectorsDeferred) {
-  const auto device = Make({.interrupts = {.per_second = 10, .burst = 1}});
-  device->OnPeerInterrupt(0);
-  for (const Vector vector : {3, 2, 1, 0}) device->OnPeerInterrupt(vector);
-  device->Save();
-  EXPECT_THAT(sink_.vectors, ElementsAre(0, 0, 1, 2, 3));
-  Pass(*device, kSecond);
-  EXPECT_EQ(sink_.vectors.size(), 5u);
 }
 
 // A device that is destroyed by an interrupt that came later is left alone.

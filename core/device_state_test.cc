@@ -31,9 +31,11 @@ TEST(DeviceStateTest, TheLeastOne) {
 
 // It is restored as what it was saved of. A name that is shown is cut short.
 TEST(DeviceStateTest, IsOfTheConfiguredDevice) {
-  EXPECT_EQ(Error({.dialect = std::string(40, '\n')}, kQemu),
-            "state.dialect: expected qemu, as configured, got '" +
-                Repeated("\\n", 32) + "'");
+  EXPECT_EQ(Error({.dialect = "acrn" + std::string(40, '\n')}, kQemu),
+            "state.dialect: expected qemu, as configured, got 'acrn" +
+                Repeated("\\n", 28) + "'");
+  EXPECT_EQ(Error({}, kQemu),
+            "state.dialect: expected qemu, as configured, got ''");
   EXPECT_EQ(Error({.dialect = "qemu", .vectors = 1}, kQemu),
             "state.vectors: expected 0, as configured, got 1");
 }

@@ -191,6 +191,18 @@ TEST_F(DeviceTest, OneAccessMayRingTwice) {
   EXPECT_EQ(first->signals, 1);
   EXPECT_EQ(second->signals, 1);
   EXPECT_EQ(device->count(RingResult::kDelivered), 2u);
+  EXPECT_EQ(events_.seen.size(), 2u) << "and no more";
+}
+
+// An access of 8 bytes is two of 4: at IVPosition, the second one rings, once.
+// Clause: access
+TEST_F(DeviceTest, APairOfDwordsRingsOnce) {
+  const auto device = Make(Msix());
+  const auto bell = Connect(*device, 7, 1);
+  device->Write(kPositionOffset, 8, uint64_t{0x70001} << 32 | 5);
+  EXPECT_EQ(bell->signals, 1);
+  EXPECT_EQ(events_.seen.size(), 1u) << "nobody else is rung";
+  EXPECT_EQ(device->Read(kPositionOffset, 4), 3u);
 }
 
 // A peer's ring goes to the bus by its vector; one that the device does not

@@ -36,9 +36,9 @@ bool InFlight::Advance() {
 }
 
 std::vector<InFlight::Retired> InFlight::TakeUnused() {
-  // Two steps bring the epoch past everything retired so far when no call is
-  // under way.
-  if (Advance()) Advance();
+  // One step brings the epoch past everything retired so far. It is not made
+  // while a call of the epoch before is left.
+  Advance();
   const uint64_t epoch = epoch_.load(std::memory_order_relaxed);
   // Calls of epoch - 2 and before are over, or it would not be `epoch`.
   const uint64_t unused = CallsOf(epoch - 1) == 0 ? epoch : epoch - 1;

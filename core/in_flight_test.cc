@@ -3,6 +3,9 @@
 
 #include "core/in_flight.h"
 
+#include <pthread.h>
+#include <time.h>
+
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -12,6 +15,7 @@
 #include <vector>
 
 #include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
 
@@ -133,6 +137,23 @@ TEST(InFlightTest, RetireInsideACall) {
   EXPECT_TRUE(gone);
 }
 
+// "It waits a moment for short calls of other threads": one that ends while
+// Retire() runs has not kept the object for later. What ends it here is another
+// object, which nobody has looked at since the call that used it was over:
+// Retire() destroys that one first.
+TEST(InFlightTest, RetireWaitsForAShortCall) {
+  InFlight in_flight;
+  std::atomic<bool> gone{false};
+  std::unique_ptr<LongCall> short_call;
+  LongCall first(in_flight);
+  in_flight.Retire({static_cast<const void*>(&gone),
+                    [&short_call](const void*) { short_call->End(); }});
+  short_call = std::make_unique<LongCall>(in_flight);
+  first.End();
+  in_flight.Retire(Flagging(gone));
+  EXPECT_TRUE(gone);
+}
+
 // A call out of one object says nothing about what another one retires.
 TEST(InFlightTest, ObjectsAreApart) {
   InFlight in_flight;
@@ -214,6 +235,29 @@ TEST(InFlightTest, CloseInsideACallWaitsForTheOthersOnly) {
   });
   inside.WaitForNotification();
   other.End();
+  closer.join();
+}
+
+// "A call that begins meanwhile is not waited for." That Close() is under way
+// can be seen by the time that its thread has worked.
+TEST(InFlightTest, CloseDoesNotWaitForLaterCalls) {
+  InFlight in_flight;
+  LongCall earlier(in_flight);
+  absl::Notification done;
+  std::thread closer([&] {
+    in_flight.Close();
+    done.Notify();
+  });
+  clockid_t worked;
+  ASSERT_EQ(pthread_getcpuclockid(closer.native_handle(), &worked), 0);
+  for (timespec time = {}; time.tv_sec == 0 && time.tv_nsec < 5'000'000;) {
+    absl::SleepFor(absl::Milliseconds(1));
+    ASSERT_EQ(clock_gettime(worked, &time), 0);
+  }
+  LongCall later(in_flight);
+  earlier.End();
+  EXPECT_TRUE(done.WaitForNotificationWithTimeout(absl::Seconds(10)));
+  later.End();
   closer.join();
 }
 

@@ -10,6 +10,12 @@
 #include "absl/strings/str_format.h"
 
 namespace ivshmem {
+namespace {
+
+// Of 4 bytes each. One in so many that come has who follows look at all.
+constexpr size_t kMostArrivals = 4096;
+
+}  // namespace
 
 const char* RingResultName(RingResult result) {
   switch (result) {
@@ -85,6 +91,7 @@ absl::Status PeerTable::Connect(PeerId peer, Vector vector,
     if (vector >= owned.notifiers.size()) owned.notifiers.resize(vector + 1);
     old_notifier = std::exchange(owned.notifiers[vector], std::move(notifier));
     if (old_notifier != nullptr) Depart();
+    Arrive({peer, vector});
   }
   if (old_peer != nullptr) in_flight_.Retire(std::move(old_peer));
   if (old_notifier != nullptr) in_flight_.Retire(std::move(old_notifier));
@@ -134,15 +141,44 @@ std::vector<PeerTable::Connection> PeerTable::Connections() const {
       }
     }
   }
-  std::sort(all.begin(), all.end(),
-            [](const Connection& a, const Connection& b) {
-              return a.doorbell < b.doorbell;
-            });
+  std::ranges::sort(all, {}, &Connection::doorbell);
   return all;
+}
+
+std::vector<PeerTable::Connection> PeerTable::ConnectionsSince(
+    uint64_t& since) const {
+  std::vector<Connection> arrived;
+  {
+    absl::MutexLock lock(&mutex_);
+    const uint64_t from = std::exchange(since, forgotten_ + arrivals_.size());
+    if (from >= forgotten_) {
+      for (uint64_t i = from - forgotten_; i < arrivals_.size(); ++i) {
+        std::shared_ptr<Notifier> notifier = FindLocked(arrivals_[i]);
+        if (notifier != nullptr) {
+          arrived.push_back({arrivals_[i], std::move(notifier)});
+        }
+      }
+      return arrived;
+    }
+  }
+  // What comes meanwhile is in it, and will be new once more.
+  return Connections();
+}
+
+void PeerTable::Arrive(Doorbell doorbell) {
+  if (arrivals_.size() == kMostArrivals) {
+    forgotten_ += kMostArrivals;
+    arrivals_.clear();
+  }
+  arrivals_.push_back(doorbell);
 }
 
 std::shared_ptr<Notifier> PeerTable::Find(Doorbell doorbell) const {
   absl::MutexLock lock(&mutex_);
+  return FindLocked(doorbell);
+}
+
+std::shared_ptr<Notifier> PeerTable::FindLocked(Doorbell doorbell) const {
   const auto it = owned_.find(doorbell.peer);
   if (it == owned_.end()) return nullptr;
   const auto& notifiers = it->second.notifiers;

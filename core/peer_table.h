@@ -93,6 +93,13 @@ class PeerTable {
   // All connections of the moment, in the order of their doorbell values.
   std::vector<Connection> Connections() const ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Those of them that are new since the call that left `since` as it is, in
+  // the order in which they came, so that each of many peers that come costs no
+  // look at all the others. Some may be there twice; all are in it where 0 is
+  // given, and where more has come than the table keeps account of.
+  std::vector<Connection> ConnectionsSince(uint64_t& since) const
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
   // Changes whenever a connection goes or gets another notifier: who saw the
   // same number before knows that none of those it knew has, without looking
   // at all of them. Told to listeners after that.
@@ -126,6 +133,11 @@ class PeerTable {
     departures_.fetch_add(1, std::memory_order_release);
   }
 
+  void Arrive(Doorbell doorbell) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  std::shared_ptr<Notifier> FindLocked(Doorbell doorbell) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+
   std::atomic<const Peer*>& Entry(PeerId peer)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -136,6 +148,10 @@ class PeerTable {
   std::atomic<uint64_t> departures_{0};
   mutable absl::Mutex mutex_;
   absl::flat_hash_map<PeerId, Owned> owned_ ABSL_GUARDED_BY(mutex_);
+  // The last to be connected, some of which may have gone again, and how many
+  // came before these.
+  std::vector<Doorbell> arrivals_ ABSL_GUARDED_BY(mutex_);
+  uint64_t forgotten_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 inline RingResult PeerTable::Ring(const InFlight::Call& /*call*/,

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <new>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,15 +17,23 @@
 
 namespace {
 std::atomic<uint64_t> allocations{0};
+std::atomic<int64_t> alive{0};  // Those that have not been freed.
+
+void Free(void* memory) noexcept {
+  if (memory != nullptr) --alive;
+  std::free(memory);
+}
 }  // namespace
 
-// Counts, so that a test can say that ringing allocates nothing.
+// Counts, so that a test can say that ringing allocates nothing, and when
+// something goes.
 void* operator new(size_t size) {
   ++allocations;
+  ++alive;
   return std::malloc(size);
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+void operator delete(void* memory) noexcept { Free(memory); }
+void operator delete(void* memory, size_t) noexcept { Free(memory); }
 
 namespace ivshmem {
 namespace {
@@ -223,6 +232,21 @@ TEST_F(PeerTableTest, NotifiersGoWithTheirConnections) {
   EXPECT_EQ(living, 0);
 }
 
+// A ring that is under way may still read what a peer's vectors outgrow, so
+// that goes when the ring is over, and not before.
+TEST_F(PeerTableTest, WhatIsOutgrownOutlivesRings) {
+  Connect(1, 0);
+  const int64_t before = alive;
+  {
+    const InFlight::Call ring(in_flight_);
+    Connect(1, 100);
+    EXPECT_GT(alive, before);
+  }
+  const int64_t during = alive;
+  in_flight_.Retire(std::make_shared<int>(0));
+  EXPECT_LT(alive, during);
+}
+
 // "Told after the set of connections has changed", and only then.
 TEST_F(PeerTableTest, ListenerIsToldOfChanges) {
   Connect(1, 0);
@@ -283,6 +307,64 @@ TEST_F(PeerTableTest, ConnectionsAndFind) {
   EXPECT_EQ(table_.Find({300, 2}), nullptr);
   EXPECT_EQ(table_.Find({2, 8}), nullptr);
   EXPECT_EQ(table_.Find({301, 0}), nullptr);
+}
+
+// "New since the call that left `since` as it is, in the order in which they
+// came; all where 0 is given." Who has gone since is not in it.
+TEST_F(PeerTableTest, ConnectionsSince) {
+  const auto since = [this](uint64_t& mark) {
+    std::vector<std::pair<Doorbell, std::shared_ptr<Notifier>>> found;
+    for (const auto& each : table_.ConnectionsSince(mark)) {
+      found.emplace_back(each.doorbell, each.notifier);
+    }
+    return found;
+  };
+  using Found = decltype(since(std::declval<uint64_t&>()));
+  const auto b = Connect(300, 1);
+  const auto a = Connect(2, 9);
+  uint64_t mark = 0;
+  EXPECT_EQ(since(mark), (Found{{{300, 1}, b}, {{2, 9}, a}}));
+  EXPECT_EQ(since(mark), Found());
+  const auto c = Connect(300, 0);
+  const auto d = Connect(2, 9);
+  Connect(7, 0);
+  EXPECT_TRUE(table_.Disconnect(7));
+  EXPECT_EQ(since(mark), (Found{{{300, 0}, c}, {{2, 9}, d}}));
+  EXPECT_EQ(since(mark), Found());
+}
+
+// "All where more has come than the table keeps account of": nobody who looks
+// now and then misses any, however many come in between, and who looks each
+// time is given each once.
+TEST_F(PeerTableTest, ConnectionsSinceLongAgo) {
+  constexpr int kPeers = 3;
+  for (int times : {1, kMaxVectors, kMaxVectors + 1}) {
+    PeerTable table(in_flight_, nullptr);
+    uint64_t mark = 0;
+    std::set<Doorbell> seen;
+    size_t given = 0;
+    const auto look = [&] {
+      for (const auto& each : table.ConnectionsSince(mark)) {
+        seen.insert(each.doorbell);
+        ++given;
+      }
+    };
+    std::set<Doorbell> all;
+    for (PeerId peer = 0; peer < kPeers; ++peer) {
+      for (int v = 0; v < kMaxVectors; ++v) {
+        const Doorbell doorbell = {peer, static_cast<Vector>(v)};
+        const auto bell = std::make_shared<Bell>();
+        ASSERT_TRUE(table.Connect(peer, doorbell.vector, bell).ok());
+        all.insert(doorbell);
+        if (all.size() % times == 0) look();
+      }
+    }
+    look();
+    EXPECT_EQ(seen, all) << "a look each " << times;
+    if (times == 1) {
+      EXPECT_EQ(given, all.size());
+    }
+  }
 }
 
 // "Ring() allocates nothing."

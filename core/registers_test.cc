@@ -322,6 +322,29 @@ INSTANTIATE_TEST_SUITE_P(Dialects, EveryDialect, ::testing::ValuesIn(kDialects),
                            return name;
                          });
 
+// An embedder's own dialect: QEMU's pieces in a block that ends behind the
+// doorbell. An access that is not in it as a whole does nothing.
+constexpr Dialect kShortQemu = [] {
+  Dialect dialect = kQemu;
+  dialect.block_size = 16;
+  return dialect;
+}();
+
+INSTANTIATE_TEST_SUITE_P(ShortBlock, EveryDialect,
+                         ::testing::Values(&kShortQemu));
+
+// Only the whole doorbell is treated as a ring and no more, only the whole
+// position as a read of it: any other access has to go by the dialect's rules.
+TEST(RegistersTest, WhatDriversDoAllDay) {
+  for (const int size : kSizes) {
+    for (uint64_t offset = 0; offset < 32; ++offset) {
+      SCOPED_TRACE(testing::Message() << size << " bytes @" << offset);
+      EXPECT_EQ(IsDoorbell(offset, size), offset == 12 && size == 4);
+      EXPECT_EQ(IsPosition(offset, size), offset == 8 && size == 4);
+    }
+  }
+}
+
 // "The written value's high 16 bits are the ID of the peer to interrupt, and
 // its low 16 bits select an interrupt vector", and back.
 // Clause: doorbell-fields

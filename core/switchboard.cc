@@ -36,12 +36,10 @@ class Switchboard::Inlet : public Notifier {
   // told of one vector may unbind either device, so each vector asks anew
   // whether both are still there.
   static void ConnectAll(Revocable<Device>& way, PeerId id, const Bound& peer) {
-    bool both_there = true;
-    for (int v = 0; v < peer.vectors && both_there; ++v) {
+    for (int v = 0; v < peer.vectors; ++v) {
       const auto vector = static_cast<Vector>(v);
-      both_there = false;
       way.With([&](Device& device) {
-        both_there = peer.receiver->With([&](Device&) {
+        peer.receiver->With([&](Device&) {
           // Cannot fail: a device has no more vectors than a table takes.
           device.peers()
               .Connect(id, vector,

@@ -39,13 +39,12 @@ void BarPlacement::Apply() {
   }
 }
 
-void BarPlacement::Hide(const std::array<bool, pci::kBars>& hidden) {
-  for (int bar = 0; bar < pci::kBars; ++bar) {
-    if (!hidden[bar]) continue;
-    Placed& placed = placed_[bar];
-    placed.address = function_.BarAddress(bar);
-    placed.refused = placed.address.value_or(kNowhere);
-  }
+bool BarPlacement::Hide(int bar) {
+  const std::optional<uint64_t> address = function_.BarAddress(bar);
+  if (!address.has_value()) return false;
+  placed_[bar].address = address;
+  placed_[bar].refused = *address;
+  return true;
 }
 
 std::optional<uint64_t> BarPlacement::Shown(int bar) const {

@@ -47,9 +47,9 @@ class BarPlacement {
   // left out, with an event, until it moves or its decode is toggled.
   void Apply();
 
-  // For a restored function: the BARs of which `hidden` says so were refused
-  // where they are now. Before the first Apply().
-  void Hide(const std::array<bool, pci::kBars>& hidden);
+  // For a restored function: BAR `bar` was refused where it is now. Before the
+  // first Apply(). False, and nothing happens, if it has no place.
+  bool Hide(int bar);
 
   // Whether BAR `bar` was refused at `address`, where it was put last. Any
   // thread.

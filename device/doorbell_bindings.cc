@@ -12,22 +12,34 @@
 
 namespace ivshmem {
 
-std::vector<PeerTable::Connection> DoorbellBindings::Connections() const {
-  std::vector<PeerTable::Connection> connections =
-      device_.peers().Connections();
-  std::erase_if(connections, [this](const PeerTable::Connection& connection) {
-    return !device_.MayRing(connection.doorbell);
+namespace {
+
+std::vector<PeerTable::Connection> ThoseItMayRing(
+    const Device& device, std::vector<PeerTable::Connection> connections) {
+  std::erase_if(connections, [&](const PeerTable::Connection& connection) {
+    return !device.MayRing(connection.doorbell);
   });
   return connections;
 }
 
-bool DoorbellBindings::Wanted(
-    std::optional<uint64_t> address,
+}  // namespace
+
+std::vector<PeerTable::Connection> DoorbellBindings::Connections() const {
+  return ThoseItMayRing(device_, device_.peers().Connections());
+}
+
+std::vector<PeerTable::Connection> DoorbellBindings::ConnectionsSince(
+    uint64_t& since) const {
+  return ThoseItMayRing(device_, device_.peers().ConnectionsSince(since));
+}
+
+bool DoorbellBindings::Rings(std::optional<uint64_t> address) const {
+  return address.has_value() && device_.id().has_value() &&
+         device_.config().interrupts != InterruptMode::kNone;
+}
+
+bool DoorbellBindings::CanBind(
     const std::vector<PeerTable::Connection>& connections) const {
-  if (!address.has_value() || !device_.id().has_value() ||
-      device_.config().interrupts == InterruptMode::kNone) {
-    return false;
-  }
   return !AllOrNone() ||
          std::all_of(connections.begin(), connections.end(),
                      [](const PeerTable::Connection& connection) {
@@ -35,31 +47,17 @@ bool DoorbellBindings::Wanted(
                      });
 }
 
-DoorbellBindings::Bindings::iterator DoorbellBindings::Erase(
-    Bindings::iterator binding) {
-  turns_.erase(binding->second.turn);
-  return bindings_.erase(binding);
-}
-
-void DoorbellBindings::Clear() {
-  bindings_.clear();
-  turns_.clear();
-}
-
-bool DoorbellBindings::TakeDown(std::optional<uint64_t> address, int most) {
-  if (bindings_.empty()) return true;
+void DoorbellBindings::TakeDown(std::optional<uint64_t> address, int most) {
+  if (bindings_.empty()) return;
   // Before the peers are looked at: what departs after this comes again.
   const uint64_t departures = device_.peers().departures();
-  if (!AllOrNone() && address.has_value() && bound_at_ == address &&
-      device_.id().has_value() && departures == checked_departures_) {
-    return true;
+  if (!AllOrNone() && bound_at_ == address && device_.id().has_value() &&
+      departures == checked_departures_) {
+    return;
   }
+  bound_until_ = 0;
   const std::vector<PeerTable::Connection> connections = Connections();
-  const bool none = !Wanted(address, connections) || bound_at_ != address;
-  if (none && AllOrNone()) {
-    Clear();
-    return true;
-  }
+  const bool none = !Rings(address) || bound_at_ != address;
   // Both are in the order of the doorbells.
   auto connection = connections.begin();
   for (auto it = bindings_.begin(); it != bindings_.end();) {
@@ -74,23 +72,42 @@ bool DoorbellBindings::TakeDown(std::optional<uint64_t> address, int most) {
       ++it;
       continue;
     }
-    if (--most < 0 && !AllOrNone()) return false;
-    it = Erase(it);
+    if (--most < 0 && !AllOrNone()) return;
+    it = bindings_.erase(it);
   }
-  // A ring of one that has come since would be swallowed until it is bound.
-  if (AllOrNone() && bindings_.size() != connections.size()) Clear();
+  // A ring of one that has come since would be swallowed until it is bound, and
+  // of one that cannot be.
+  if (AllOrNone() && bindings_.size() != connections.size()) bindings_.clear();
   checked_departures_ = departures;
-  return true;
 }
 
-bool DoorbellBindings::Add(std::optional<uint64_t> address,
+void DoorbellBindings::Add(std::optional<uint64_t> address,
                            absl::FunctionRef<bool()> stale) {
+  uint64_t until = std::exchange(bound_until_, 0);
+  if (AllOrNone() || bound_at_ != address) until = 0;
+  const bool was_crowded = until != 0 && crowded_;
   crowded_ = false;
-  const std::vector<PeerTable::Connection> connections = Connections();
-  if (!Wanted(address, connections)) return true;
-  // The register has moved since TakeDown().
-  if (!bindings_.empty() && bound_at_ != address) return false;
+  // The register has moved since TakeDown(), which comes again.
+  const bool elsewhere = !bindings_.empty() && bound_at_ != address;
+  if (!Rings(address) || elsewhere) return;
+  crowded_ = was_crowded;
+  const std::vector<PeerTable::Connection> connections =
+      ConnectionsSince(until);
+  if (!CanBind(connections)) return;
   bound_at_ = address;
+  const size_t bound = bindings_.size();
+  if (!BindMissing(*address, connections, stale)) return;
+  if (was_crowded && bindings_.size() > bound) {
+    // There is room again, for those that were there before, too.
+    crowded_ = false;
+    if (!BindMissing(*address, Connections(), stale)) return;
+  }
+  bound_until_ = until;
+}
+
+bool DoorbellBindings::BindMissing(
+    uint64_t address, const std::vector<PeerTable::Connection>& connections,
+    absl::FunctionRef<bool()> stale) {
   for (const PeerTable::Connection& connection : connections) {
     if (stale()) return false;
     if (!connection.notifier->event().valid() ||
@@ -98,21 +115,21 @@ bool DoorbellBindings::Add(std::optional<uint64_t> address,
       continue;
     }
     const absl::Status status =
-        Bind(*address, connection.doorbell, connection.notifier);
+        Bind(address, connection.doorbell, connection.notifier);
     if (status.ok()) continue;
     if (events_ != nullptr) {
       events_->OnEvent({.kind = DeviceEvent::Kind::kDoorbellNotAccelerated,
                         .doorbell = connection.doorbell,
-                        .address = *address,
+                        .address = address,
                         .text = status.message()});
     }
     if (AllOrNone()) {
-      Clear();
-      return true;
+      bindings_.clear();
+      break;
     }
     if (absl::IsResourceExhausted(status)) {
       crowded_ = true;
-      return true;
+      break;
     }
   }
   return true;
@@ -121,19 +138,19 @@ bool DoorbellBindings::Add(std::optional<uint64_t> address,
 void DoorbellBindings::TakeTurn(std::optional<uint64_t> address,
                                 Doorbell doorbell) {
   // Bound elsewhere or nowhere: Add() comes before turns.
-  if (!crowded_ || !address.has_value() || bound_at_ != address ||
-      bindings_.contains(doorbell)) {
-    return;
-  }
+  if (!crowded_ || bound_at_ != address || bindings_.contains(doorbell)) return;
   std::shared_ptr<Notifier> notifier = device_.peers().Find(doorbell);
   if (notifier == nullptr || !notifier->event().valid()) return;
   // There may be room again by now. If not, and if whoever else wants room is
   // faster than this, the place is lost until there is.
   if (!absl::IsResourceExhausted(Bind(*address, doorbell, notifier)) ||
-      turns_.empty()) {
+      bindings_.empty()) {
     return;
   }
-  Erase(bindings_.find(turns_.begin()->second));
+  bindings_.erase(std::min_element(bindings_.begin(), bindings_.end(),
+                                   [](const auto& a, const auto& b) {
+                                     return a.second.turn < b.second.turn;
+                                   }));
   Bind(*address, doorbell, std::move(notifier)).IgnoreError();
 }
 
@@ -142,9 +159,8 @@ absl::Status DoorbellBindings::Bind(uint64_t address, Doorbell doorbell,
   absl::StatusOr<RegistrationPtr> registration =
       accelerator_.Bind(address, doorbell.Encode(), notifier->event());
   if (registration.ok()) {
-    const uint64_t turn = next_turn_++;
-    bindings_[doorbell] = {std::move(notifier), *std::move(registration), turn};
-    turns_.emplace(turn, doorbell);
+    bindings_[doorbell] = {std::move(notifier), *std::move(registration),
+                           next_turn_++};
     return absl::OkStatus();
   }
   return registration.status();

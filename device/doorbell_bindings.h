@@ -41,14 +41,13 @@ class DoorbellBindings {
 
   // Takes down what is bound and should not be, the doorbell register being at
   // `address` now (nullopt: out of the guest's sight). No more than `most`,
-  // except where all or none are bound: returns whether that was all.
-  bool TakeDown(std::optional<uint64_t> address, int most);
+  // except where all or none are bound: the next call goes on.
+  void TakeDown(std::optional<uint64_t> address, int most);
 
-  // Binds what should be bound and is not, as far as there is room. Takes long
-  // for many peers, so it breaks off and returns false when `stale` says that
-  // something has changed again; also when what is bound elsewhere has not been
-  // taken down.
-  bool Add(std::optional<uint64_t> address, absl::FunctionRef<bool()> stale);
+  // Binds what should be bound and is not, as far as there is room; nothing
+  // while something is bound elsewhere. Takes long for many peers, so it breaks
+  // off when `stale` says that something has changed again.
+  void Add(std::optional<uint64_t> address, absl::FunctionRef<bool()> stale);
 
   // Binds `doorbell` in the place of the one that has been bound longest, if it
   // should be bound and is not.
@@ -66,8 +65,6 @@ class DoorbellBindings {
   };
   using Bindings = std::map<Doorbell, Binding>;
 
-  Bindings::iterator Erase(Bindings::iterator binding);
-  void Clear();
   bool AllOrNone() const {
     return accelerator_.miss_policy() ==
            DoorbellAccelerator::MissPolicy::kSwallowed;
@@ -76,12 +73,22 @@ class DoorbellBindings {
   absl::Status Bind(uint64_t address, Doorbell doorbell,
                     std::shared_ptr<Notifier> notifier);
 
-  // The connections that the guest may ring.
+  // The connections that the guest may ring, in the order of the doorbells; of
+  // those, what is new (PeerTable::ConnectionsSince()).
   std::vector<PeerTable::Connection> Connections() const;
+  std::vector<PeerTable::Connection> ConnectionsSince(uint64_t& since) const;
 
-  // Whether anything may be bound.
-  bool Wanted(std::optional<uint64_t> address,
-              const std::vector<PeerTable::Connection>& connections) const;
+  // Binds those that are not bound; false when it broke off.
+  bool BindMissing(uint64_t address,
+                   const std::vector<PeerTable::Connection>& connections,
+                   absl::FunctionRef<bool()> stale);
+
+  // Whether the guest can ring anybody.
+  bool Rings(std::optional<uint64_t> address) const;
+
+  // Whether `connections`, which are all, may be bound as the hypervisor needs
+  // it.
+  bool CanBind(const std::vector<PeerTable::Connection>& connections) const;
 
   Device& device_;
   DoorbellAccelerator& accelerator_;
@@ -90,8 +97,10 @@ class DoorbellBindings {
   // When all that was bound was last found connected. A server brings peers one
   // vector at a time, and none of these makes it look at all the others.
   std::optional<uint64_t> checked_departures_;
+  // Nor does it where all that came before this was bound, or cannot be; 0: not
+  // all of them were looked at.
+  uint64_t bound_until_ = 0;
   Bindings bindings_;
-  std::map<uint64_t, Doorbell> turns_;  // Those bound, the longest first.
   uint64_t next_turn_ = 0;
   bool crowded_ = false;
 };

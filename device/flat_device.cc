@@ -152,7 +152,11 @@ FlatDevice::FlatDevice(const Config& config, const SharedMemory& memory,
       memory_address_(config.memory_address),
       written_(memory, mapper) {}
 
-FlatDevice::~FlatDevice() { deferral_alarm_.Stop(); }
+FlatDevice::~FlatDevice() {
+  // Said, as PeersChanged() asks whether they are there.
+  shortcuts_.reset();
+  deferral_alarm_.Stop();
+}
 
 FlatDeviceState FlatDevice::Save() {
   return {.device = device().Save(),

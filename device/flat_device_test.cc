@@ -174,6 +174,18 @@ TEST_F(FlatDeviceTest, CreateErrorsNameTheField) {
       << "nothing is left claimed";
 }
 
+// Registers and memory may end with the last address there is.
+TEST_F(FlatDeviceTest, TheLastAddresses) {
+  const uint64_t last = ~uint64_t{0};
+  EXPECT_TRUE(FlatDevice::Create({.registers_address = last - 15,
+                                  .memory_address = last - 0x4fff},
+                                 shared(), {})
+                  .ok());
+  EXPECT_EQ(CreateError({.registers_address = last - 11}, shared()),
+            "registers_address: expected room for 16 bytes below 2^64, got "
+            "0xfffffffffffffff4");
+}
+
 // Memory is an address and a byte at least.
 TEST_F(FlatDeviceTest, AByteOfMemoryIsEnough) {
   EXPECT_EQ(CreateError({}, {memory_.data(), 0}),
@@ -264,6 +276,22 @@ TEST_F(FlatDeviceTest, RestoreErrorsNameTheField) {
                    .memory = saved.memory,
                    .registers_address = kRegisters}),
             "state.memory_address: expected 0x60000000, as configured, got 0");
+}
+
+// "It has the state's id, whatever `config` says; all else has to agree."
+TEST_F(FlatDeviceTest, TheIdIsTheStates) {
+  const FlatDeviceState saved = Make(Plain(), 5)->Save();
+  const FlatDevice::Config config = {.registers_address = kRegisters,
+                                     .memory_address = kMemory,
+                                     .block = {.id = 3}};
+  const auto restored = FlatDevice::Restore(config, shared(), Plain(), saved);
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  EXPECT_EQ(host_.space().Read32(kRegisters + kPositionOffset), 5u);
+  FlatDevice::Host silent = Plain();
+  silent.irq = nullptr;
+  EXPECT_EQ(
+      FlatDevice::Restore(config, shared(), silent, saved).status().message(),
+      "state.interrupts: expected none, as configured, got a line");
 }
 
 // All is checked before the host hears anything, the configuration as well: not

@@ -39,37 +39,47 @@ void IrqRoutes::Remove(Route& route) {
   route = {};
 }
 
+IrqRoutes::Route IrqRoutes::Wanted(int vector) const {
+  const std::optional<pci::MsiMessage> message = msix_.Route(vector);
+  if (!message.has_value()) return {};
+  std::shared_ptr<Notifier> notifier = Own(vector);
+  if (notifier == nullptr || !notifier->event().valid()) return {};
+  return {std::move(notifier), *message, nullptr};
+}
+
 void IrqRoutes::TakeDown() {
-  for (int vector = 0; vector < msix_.vectors(); ++vector) {
-    Route& route = routes_[vector];
-    if (route.notifier == nullptr) continue;
-    if (msix_.Route(vector) != route.message || Own(vector) != route.notifier) {
-      Remove(route);
+  for (int vector = 0; Route & route : routes_) {
+    if (route.notifier != nullptr) {
+      const Route wanted = Wanted(vector);
+      if (wanted.notifier != route.notifier ||
+          wanted.message != route.message) {
+        Remove(route);
+      }
     }
+    ++vector;
   }
 }
 
 void IrqRoutes::Add() {
   std::vector<IrqRouter::Request> requests;
-  std::vector<std::pair<int, Route>> wanted;
-  for (int vector = 0; vector < msix_.vectors(); ++vector) {
-    if (routes_[vector].notifier != nullptr) continue;
-    const std::optional<pci::MsiMessage> message = msix_.Route(vector);
-    if (!message.has_value()) continue;
-    std::shared_ptr<Notifier> notifier = Own(vector);
-    if (notifier == nullptr || !notifier->event().valid()) continue;
-    requests.push_back({notifier->event(), *message});
-    wanted.emplace_back(vector, Route{std::move(notifier), *message, nullptr});
+  std::vector<std::pair<int, Route>> added;
+  for (int vector = 0; const Route& route : routes_) {
+    Route wanted = route.notifier == nullptr ? Wanted(vector) : Route();
+    if (wanted.notifier != nullptr) {
+      requests.push_back({wanted.notifier->event(), wanted.message});
+      added.emplace_back(vector, std::move(wanted));
+    }
+    ++vector;
   }
   if (requests.empty()) return;
   // What an event holds now is sent once, by the router or by who reads it.
-  for (auto& [vector, route] : wanted) route.notifier->HoldSignals();
+  for (auto& [vector, route] : added) route.notifier->HoldSignals();
   std::vector<absl::StatusOr<RegistrationPtr>> bound =
       router_.BindAll(requests);
   const bool left = router_.signals() == IrqRouter::Signals::kLeft;
   bool told = false;  // One event tells of all that failed at once.
   for (size_t i = 0; i < bound.size(); ++i) {
-    auto& [vector, route] = wanted[i];
+    auto& [vector, route] = added[i];
     if (bound[i].ok() && left) route.notifier->DropSignals(true);
     route.notifier->ReleaseSignals(/*sent=*/bound[i].ok());
     if (bound[i].ok()) {

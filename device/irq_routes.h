@@ -54,6 +54,9 @@ class IrqRoutes {
   // The notifier of the device's own vector; null when nobody gave it one.
   std::shared_ptr<Notifier> Own(int vector) const;
 
+  // The route that `vector` should have; its notifier is null if none.
+  Route Wanted(int vector) const;
+
   Device& device_;
   const pci::Msix& msix_;
   IrqRouter& router_;

@@ -30,7 +30,7 @@ constexpr PeerId kOwn = 2;
 // Takes nothing from the event. Nothing is sent: the test knows what would be.
 class LeavingRouter : public IrqRouter {
  public:
-  Signals signals() const override { return Signals::kLeft; }
+  Signals signals() const override { return kind; }
 
   absl::StatusOr<RegistrationPtr> Bind(EventHandle,
                                        const pci::MsiMessage&) override {
@@ -40,6 +40,7 @@ class LeavingRouter : public IrqRouter {
     return std::make_unique<Route>(*this);
   }
 
+  Signals kind = Signals::kLeft;
   int routes = 0;
   bool refuses = false;
   std::function<void()> on_change;
@@ -137,6 +138,18 @@ TEST_F(LeftSignalsTest, ARefusedRouteDropsNothing) {
   guest_->EnableMsix();
   EXPECT_EQ(router_.routes, 0);
   EXPECT_TRUE(ReaderFinds());
+  Ring();
+  EXPECT_TRUE(ReaderFinds());
+}
+
+// Where the router takes what it sends, what the event holds without a route is
+// the reader's.
+TEST_F(LeftSignalsTest, ARouterThatTakesThem) {
+  router_.kind = IrqRouter::Signals::kTaken;
+  guest_->EnableMsix();
+  ASSERT_EQ(router_.routes, 1);
+  guest_->MaskVector(0, true);
+  ASSERT_EQ(router_.routes, 0);
   Ring();
   EXPECT_TRUE(ReaderFinds());
 }

@@ -218,6 +218,11 @@ TEST_F(LimitsTest, InterruptLimitNeedsTimers) {
   EXPECT_TRUE(absl::IsInvalidArgument(device.status()));
   EXPECT_THAT(std::string(device.status().message()),
               HasSubstr("limits.interrupts"));
+  const auto flat = FlatDevice::Create(
+      {.memory_address = 0x1000,
+       .block = {.limits = {.interrupts = kTenASecond}}},
+      {memory_.data(), memory_.size()}, {.irq = &host_.pulse()});
+  EXPECT_TRUE(absl::IsInvalidArgument(flat.status()));
 }
 
 class NoTimers : public Timers {

@@ -152,11 +152,12 @@ absl::StatusOr<std::unique_ptr<PciDevice>> PciDevice::Make(
           : pci::Function::Restore(spec, dependencies, state->function);
   if (!function.ok()) return function.status();
   pci->function_ = *std::move(function);
-  for (size_t bar = 0; bar < config.bar_addresses.size(); ++bar) {
-    if (state != nullptr || !config.bar_addresses[bar].has_value()) continue;
-    const absl::Status placed = pci->function_->PlaceBar(
-        static_cast<int>(bar), *config.bar_addresses[bar]);
-    if (!placed.ok()) return placed;
+  for (int bar = 0; const std::optional<uint64_t>& at : config.bar_addresses) {
+    if (state == nullptr && at.has_value()) {
+      const absl::Status placed = pci->function_->PlaceBar(bar, *at);
+      if (!placed.ok()) return placed;
+    }
+    ++bar;
   }
 
   pci->placement_.emplace(
@@ -194,11 +195,9 @@ PciDevice::PciDevice(const Config& config, const SharedMemory& memory,
       memory_(memory, config.access, &written_) {}
 
 PciDevice::~PciDevice() {
+  // Said, as PeersChanged() and MsixChanged() ask whether they are there.
   shortcuts_.reset();
-  placement_.reset();
   deferral_alarm_.Stop();
-  // Waits for interrupts that are on their way through the function.
-  device_.reset();
 }
 
 void PciDevice::ConfigRead(uint64_t offset,
@@ -219,7 +218,7 @@ PciDeviceState PciDevice::Save() {
   state.function = function_->Save();
   // By what was saved, which a vCPU may have changed since.
   const pci::BarAddresses addresses = function_->AddressesIn(state.function);
-  for (int bar = 0; bar < pci::kBars; ++bar) {
+  for (const int bar : {kRegisterBar, kMsixBar, kMemoryBar}) {
     state.hidden_bars[bar] = placement_->Refused(bar, addresses[bar]);
   }
   return state;
@@ -232,15 +231,15 @@ std::optional<uint64_t> PciDevice::ShownAt(int bar) const noexcept {
 
 absl::Status PciDevice::RestoreHidden(
     const std::array<bool, pci::kBars>& hidden) {
-  for (int bar = 0; bar < pci::kBars; ++bar) {
-    if (hidden[bar] && !function_->BarAddress(bar).has_value()) {
+  for (int bar = 0; const bool is_hidden : hidden) {
+    if (is_hidden && !placement_->Hide(bar)) {
       return absl::InvalidArgumentError(absl::StrFormat(
           "state.hidden_bars[%d]: expected false, as that BAR has no place, "
           "got true",
           bar));
     }
+    ++bar;
   }
-  placement_->Hide(hidden);
   return absl::OkStatus();
 }
 

@@ -239,10 +239,12 @@ class PciDevice : private InterruptSink,
   ConfigHandler config_{*this};
   std::optional<TrappedRings> trapped_rings_;
   DeferralAlarm deferral_alarm_;
-  std::unique_ptr<Device> device_;
   std::optional<RegisterBlock> registers_;
   MemoryBlock memory_;
   std::unique_ptr<pci::Function> function_;
+  // Goes before the function: it waits for interrupts that are on their way
+  // through that, and that still ask it for its level.
+  std::unique_ptr<Device> device_;
   std::optional<BarPlacement> placement_;
   Settler placement_settler_;
   std::optional<Shortcuts> shortcuts_;

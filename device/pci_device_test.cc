@@ -79,6 +79,13 @@ TEST_F(PciDeviceTest, AcrnIdentity) {
   EXPECT_EQ(guest.Config(pci::kMsixControl, 2), 7u);
 }
 
+// Where nobody says which region it is: 8086:0000.
+// Differs: identity-acrn
+TEST_F(PciDeviceTest, AcrnIdentityOfNoRegion) {
+  PciGuest guest(host_, {.dialect = kAcrn}, Plain());
+  EXPECT_EQ(guest.Config(0x2c, 4), 0x00008086u);
+}
+
 // "BAR0 holds device registers (256 Byte MMIO), BAR1 holds MSI-X table and PBA,
 // BAR2 maps the shared memory object": 32-bit, 32-bit, 64-bit prefetchable.
 // Clause: bar0, bar1, bar2, pci-sizing
@@ -317,7 +324,13 @@ TEST_F(PciDeviceTest, Reset) {
   guest.Enumerate();
   guest.EnableMsix();
   guest.Write(kMaskOffset, 1);
+  host_.log().Take();
   guest.pci().Reset();
+  EXPECT_THAT(host_.log().Take(),
+              UnorderedElementsAre(Entry::Unclaim(PciGuest::kBar0, 0x100),
+                                   Entry::Unclaim(PciGuest::kBar1, 0x1000),
+                                   Entry::Unmap(PciGuest::kBar2, kSize,
+                                                MemoryAccess::kReadWrite)));
   EXPECT_EQ(guest.Read(kMaskOffset), 0xffffffffu);
   EXPECT_EQ(guest.Config(pci::kCommand, 2), 0u);
   EXPECT_EQ(guest.Config(pci::kMsixControl, 2), 0u);
@@ -376,6 +389,7 @@ TEST_F(PciDeviceTest, CreateErrorsNameTheField) {
 TEST_F(PciDeviceTest, MemoryOfHardlyASize) {
   uint8_t bytes[16] = {};
   EXPECT_EQ(CreateError({}, {bytes, 0}), "memory: expected some, got none");
+  EXPECT_EQ(CreateError({}, {nullptr, 16}), "memory: expected some, got none");
   EXPECT_EQ(CreateError({}, {bytes, 1}),
             "memory.size: expected a power of two of at least 16 bytes (BAR2 "
             "can have no other size), got 1");

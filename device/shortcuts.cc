@@ -39,9 +39,11 @@ Shortcuts::Shortcuts(Device& device, Config config)
       self_(std::make_shared<Revocable<Shortcuts>>(*this)) {
   if (config_.doorbells != nullptr) {
     doorbells_.emplace(device, *config_.doorbells, config_.events);
+    offered_ = kDoorbells | kPlace | kTurn;
   }
   if (config_.router != nullptr && config_.msix != nullptr) {
     routes_.emplace(device, *config_.msix, *config_.router, config_.events);
+    offered_ |= kRoutes;
   }
   if (config_.trapped_rings != nullptr) {
     config_.trapped_rings->OnDue([self = self_] {
@@ -53,7 +55,8 @@ Shortcuts::Shortcuts(Device& device, Config config)
 Shortcuts::~Shortcuts() { self_->Revoke(); }
 
 void Shortcuts::Update(Work work) noexcept {
-  if (!doorbells_.has_value() && !routes_.has_value()) return;
+  work &= offered_;
+  if (work == 0) return;
   changed_.fetch_or(work);
   if (config_.executor == nullptr) {
     settler_.Kick([this] {
@@ -87,34 +90,29 @@ void Shortcuts::TakeDown(int most) {
   // Before the state is looked at: what changes after this comes again.
   const Work changed = changed_.exchange(0);
   to_add_ |= changed;
-  // What may wait, or an earlier round has left, is the executor's.
-  const Work due = most == kAll ? (to_add_ & (kDoorbells | kPlace)) | left_
-                                : changed & kDoorbells;
-  if (doorbells_.has_value() && due != 0) {
-    const bool all = doorbells_->TakeDown(config_.doorbell_address(), most);
-    left_ = all ? 0 : kDoorbells;
+  // What an earlier round has left is the executor's.
+  const Work due = most == kAll ? to_add_ : changed;
+  if ((due & kDoorbells) != 0) {
+    doorbells_->TakeDown(config_.doorbell_address(), most);
   }
-  if (routes_.has_value() && (changed & kRoutes) != 0) routes_->TakeDown();
+  if ((changed & kRoutes) != 0) routes_->TakeDown();
 }
 
 void Shortcuts::Add() {
   const Work work = std::exchange(to_add_, 0);
-  if (routes_.has_value() && (work & kRoutes) != 0) routes_->Add();
+  if ((work & kRoutes) != 0) routes_->Add();
   if (!doorbells_.has_value()) return;
   const std::optional<uint64_t> address = config_.doorbell_address();
   if ((work & (kDoorbells | kPlace)) != 0) {
-    const bool done =
-        doorbells_->Add(address, [this] { return settler_.stale(); });
-    if (!done) to_add_ |= kDoorbells;
+    doorbells_->Add(address, [this] { return settler_.stale(); });
+    // What it broke off goes on in the next round.
+    if (settler_.stale()) to_add_ = kDoorbells;
   }
-  if ((work & kTurn) != 0) {
-    if (const auto due = config_.trapped_rings->TakeDue()) {
-      doorbells_->TakeTurn(address, *due);
-    }
+  if (config_.trapped_rings == nullptr) return;
+  if (const auto due = config_.trapped_rings->TakeDue()) {
+    doorbells_->TakeTurn(address, *due);
   }
-  if (config_.trapped_rings != nullptr) {
-    config_.trapped_rings->Watch(doorbells_->crowded());
-  }
+  config_.trapped_rings->Watch(doorbells_->crowded());
 }
 
 }  // namespace ivshmem

@@ -96,11 +96,11 @@ class Shortcuts {
   const Config config_;
   std::optional<DoorbellBindings> doorbells_;
   std::optional<IrqRoutes> routes_;
+  Work offered_ = 0;  // What there is to be done with these two.
   Settler settler_;
   std::atomic<Work> changed_{0};
   // Of the thread that settles: what was taken down, or only in part.
   Work to_add_ = 0;
-  Work left_ = 0;
   std::atomic<bool> queued_{false};
   const std::shared_ptr<Revocable<Shortcuts>> self_;
 };

@@ -23,36 +23,6 @@ using MissPolicy = DoorbellAccelerator::MissPolicy;
 
 constexpr PeerId kOwn = World::kOwn;
 
-// A host without a router leaves all vectors to this process; doorbells are
-// bound all the same. (The first test here, in memory that no earlier device
-// has left routes in.)
-TEST(PartialHostTest, WithoutARouter) {
-  World world({}, [](PciDevice::Host& offer) {
-    offer.router = nullptr;
-    offer.executor = nullptr;
-  });
-  const EventHandle event = world.ConnectOwn(0);
-  world.guest.Enumerate();
-  world.guest.EnableMsix();
-  EXPECT_EQ(world.host.accelerator().size(), 1u);
-  EXPECT_EQ(world.host.router().size(), 0u);
-  world.host.events().Signal(event);
-  EXPECT_THAT(world.host.msi().Take(), ElementsAre(PciGuest::Message(0)));
-  EXPECT_EQ(world.guest.device().count(InterruptResult::kDelivered), 1u);
-}
-
-// A host that offers no short cut has no work with them.
-TEST(PartialHostTest, NoneNoWork) {
-  World world({}, [](PciDevice::Host& offer) {
-    offer.router = nullptr;
-    offer.doorbells = nullptr;
-  });
-  world.ConnectOwn(0);
-  world.guest.Enumerate();
-  world.guest.EnableMsix();
-  EXPECT_EQ(world.host.executor().pending(), 0u);
-}
-
 // A doorbell is rung by the hypervisor as soon as the executor got to it;
 // before, the trapped path rings it. The guest sees no difference.
 TEST(DoorbellShortcutTest, TrappedPathCoversTheGap) {
@@ -97,8 +67,19 @@ TEST(DoorbellShortcutTest, NotifiersWithoutEventsStayTrapped) {
   world.guest.Enumerate();
   world.Connect(7, 0, mock::EventNotifier::Exposure::kHidden);
   EXPECT_EQ(world.host.accelerator().size(), 0u);
+  EXPECT_EQ(world.host.faults().calls(Operation::kBindDoorbell), 0u);
+  EXPECT_EQ(world.events.count(DeviceEvent::Kind::kDoorbellNotAccelerated), 0);
   world.guest.Ring(7, 0);
   EXPECT_EQ(world.rung(), 1u);
+}
+
+// It does not keep others from being bound.
+TEST(DoorbellShortcutTest, NotifiersWithoutEventsLeaveOthersBound) {
+  World world({}, false);
+  world.Connect(7, 0, mock::EventNotifier::Exposure::kHidden);
+  world.Connect(8, 0);
+  world.guest.Enumerate();
+  EXPECT_EQ(world.host.accelerator().size(), 1u);
 }
 
 // What no longer holds is gone when the guest's write returns, executor or not:
@@ -208,11 +189,31 @@ TEST(DoorbellShortcutTest, SwallowedMissesSpareNewcomers) {
   world.Connect(7, 0);
   world.host.executor().RunAll();
   EXPECT_EQ(world.host.accelerator().size(), 1u);
-  const EventHandle event = world.Connect(8, 0);
-  world.guest.Ring(8, 0);
-  EXPECT_EQ(world.host.events().count(event), 1u);
-  world.host.executor().RunAll();
-  EXPECT_EQ(world.host.accelerator().size(), 2u);
+  for (const PeerId newcomer : {8, 9, 10}) {
+    const EventHandle event = world.Connect(newcomer, 0);
+    world.guest.Ring(newcomer, 0);
+    EXPECT_EQ(world.host.events().count(event), 1u);
+    world.host.executor().RunAll();
+    EXPECT_EQ(world.host.accelerator().size(), newcomer - 6u);
+  }
+}
+
+// There, doorbells that could not be bound are not asked for again because a
+// vector is masked.
+TEST(DoorbellShortcutTest, SwallowedMissesAreNoMatterOfRoutes) {
+  World world({.miss_policy = MissPolicy::kSwallowed}, false);
+  world.guest.Enumerate();
+  world.guest.EnableMsix();
+  world.ConnectOwn(0);
+  world.host.faults().FailAll(Operation::kBindDoorbell,
+                              absl::InternalError("not now"));
+  world.Connect(7, 0);
+  EXPECT_EQ(world.host.accelerator().size(), 0u);
+  const uint64_t asked = world.host.faults().calls(Operation::kBindDoorbell);
+  world.guest.MaskVector(0, true);
+  world.guest.MaskVector(0, false);
+  EXPECT_EQ(world.host.router().size(), 1u);
+  EXPECT_EQ(world.host.faults().calls(Operation::kBindDoorbell), asked);
 }
 
 // There, what stays is not bound anew because somebody else goes.

@@ -91,6 +91,15 @@ TEST_F(TrappedRingsTest, DoorbellsAreCountedApart) {
   EXPECT_EQ(due_, 0);
 }
 
+// Nothing counts before somebody wants to know.
+TEST(TrappedRingsAloneTest, NobodyHasAskedYet) {
+  TrappedRings rings(nullptr);
+  for (uint32_t i = 0; i < 2 * kOften; ++i) {
+    rings.OnEvent({.kind = DeviceEvent::Kind::kRing, .doorbell = {7, 1}});
+  }
+  EXPECT_EQ(rings.TakeDue(), std::nullopt);
+}
+
 // Nothing counts while nobody wants to know.
 TEST_F(TrappedRingsTest, CountsOnlyWhileWatching) {
   rings_.Watch(false);

@@ -168,5 +168,36 @@ TEST(UnplugStress, AtAnyMoment) {
   stays.Unplug();
 }
 
+// A device goes while a peer's interrupt is on its way to the line, where the
+// function may still be asked for its status.
+TEST(UnplugStress, WhileTheLineIsSet) {
+  std::vector<uint8_t> memory(0x1000);
+  mock::Host host;
+  auto device = PciDevice::Create(
+      {.dialect = kRevision0, .interrupts = InterruptMode::kIntx},
+      {memory.data(), memory.size()},
+      {.mmio = &host.space(), .intx = &host.line()});
+  ASSERT_TRUE(device.ok()) << device.status();
+  MmioHandler& config = (*device)->config();
+  Write(config, pci::kBar0, 4, kBar0);
+  Write(config, pci::kCommand, 2, pci::kCommandMemorySpace);
+  host.space().Write32(kBar0 + kMaskOffset, 1);
+  std::atomic<bool> on_its_way = false;
+  host.line().SetCallback([&](bool /*asserted*/) {
+    on_its_way = true;
+    while (host.space().Capture(kBar0, 4).ok()) std::this_thread::yield();
+    for (int i = 0; i < 2000; ++i) {
+      std::array<uint8_t, 2> status = {};
+      config.Read(pci::kStatus, absl::MakeSpan(status));
+      ASSERT_NE(LoadLittleEndian(status) & pci::kStatusInterrupt, 0u);
+    }
+  });
+  Device& rung = (*device)->device();
+  std::thread peer([&rung] { rung.OnPeerInterrupt(0); });
+  while (!on_its_way) std::this_thread::yield();
+  *device = nullptr;
+  peer.join();
+}
+
 }  // namespace
 }  // namespace ivshmem

@@ -4,7 +4,7 @@
 #include "device/written_memory.h"
 
 #include <algorithm>
-#include <utility>
+#include <bit>
 
 namespace ivshmem {
 
@@ -21,58 +21,50 @@ absl::Status WrittenMemory::Start() {
     return absl::UnimplementedError(
         "this hypervisor does not say what guests write to mapped memory");
   }
-  if (noted_ == nullptr) {
-    words_ = Words((pages() + kBits - 1) / kBits);
-    noted_ = &words_;
-  }
+  End();
   if (log_ != nullptr) {
-    log_->Stop(memory_);
-    if (absl::Status status = log_->Start(memory_); !status.ok()) {
-      noting_ = false;
-      started_ = false;
-      return status;
-    }
+    if (absl::Status status = log_->Start(memory_); !status.ok()) return status;
+  }
+  if (words_.empty()) {
+    words_ = Words((memory_.size + kWordBytes - 1) / kWordBytes);
   }
   for (std::atomic<uint64_t>& word : words_) word = 0;
-  noting_ = true;
-  started_ = true;
+  noted_ = &words_;
   return absl::OkStatus();
 }
 
 void WrittenMemory::Stop() noexcept {
   absl::MutexLock lock(&mutex_);
-  noting_ = false;
-  if (std::exchange(started_, false) && log_ != nullptr) log_->Stop(memory_);
+  End();
+}
+
+void WrittenMemory::End() {
+  const bool noted = noted_.exchange(nullptr) != nullptr;
+  if (noted && log_ != nullptr) log_->Stop(memory_);
 }
 
 absl::StatusOr<std::vector<WrittenMemory::Part>> WrittenMemory::Take() {
   absl::MutexLock lock(&mutex_);
-  if (!started_) {
+  if (noted_ == nullptr) {
     return absl::FailedPreconditionError(
         "written memory: it is not noted what the guest writes");
   }
   if (log_ != nullptr) {
     absl::Status status = log_->Take(
         memory_,
-        [this](uint64_t offset, uint64_t size) { Mark(offset, size); });
+        [this](uint64_t offset, uint64_t size) { Mark(words_, offset, size); });
     if (!status.ok()) return status;
   }
   std::vector<Part> parts;
-  for (uint64_t at = 0; at < words_.size(); ++at) {
-    const uint64_t word = words_[at].exchange(0);
-    for (uint64_t bit = 0; word >> bit != 0; ++bit) {
-      if ((word >> bit & 1) != 0) {
-        const uint64_t offset = (at * kBits + bit) * kPage;
-        const uint64_t size = std::min(kPage, memory_.size - offset);
-        if (!parts.empty() &&
-            parts.back().offset + parts.back().size == offset) {
-          parts.back().size += size;
-        } else {
-          parts.push_back({offset, size});
-        }
+  for (uint64_t base = 0; std::atomic<uint64_t> & word : words_) {
+    for (uint64_t bits = word.exchange(0); bits != 0; bits &= bits - 1) {
+      const uint64_t offset = base + std::countr_zero(bits) * kPage;
+      if (parts.empty() || parts.back().offset + parts.back().size != offset) {
+        parts.push_back({.offset = offset});
       }
-      if (bit + 1 == kBits) break;
+      parts.back().size += std::min(kPage, memory_.size - offset);
     }
+    base += kWordBytes;
   }
   return parts;
 }
@@ -80,16 +72,15 @@ absl::StatusOr<std::vector<WrittenMemory::Part>> WrittenMemory::Take() {
 void WrittenMemory::Written(uint64_t offset, uint64_t size) noexcept {
   // The write is seen by who has begun to copy after Start(), or noted.
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (noting_) Mark(offset, size);
+  if (Words* const words = noted_) Mark(*words, offset, size);
 }
 
-void WrittenMemory::Mark(uint64_t offset, uint64_t size) noexcept {
-  Words* const words = noted_;
-  if (words == nullptr || size == 0 || offset >= memory_.size) return;
-  const uint64_t last =
-      (offset + std::min(size, memory_.size - offset) - 1) / kPage;
-  for (uint64_t page = offset / kPage; page <= last; ++page) {
-    (*words)[page / kBits].fetch_or(uint64_t{1} << page % kBits);
+void WrittenMemory::Mark(Words& words, uint64_t offset,
+                         uint64_t size) const noexcept {
+  const uint64_t room = memory_.size - std::min(offset, memory_.size);
+  const uint64_t end = offset + std::min(size, room);
+  for (uint64_t at = offset; at < end; at = (at / kPage + 1) * kPage) {
+    words[at / kWordBytes].fetch_or(uint64_t{1} << at / kPage % 64);
   }
 }
 

@@ -47,7 +47,8 @@ class WrittenMemory : public MemoryBlock::Listener {
 
   // From now on it is noted what the guest writes; nothing was at first. A
   // second time begins anew. Errors: Unimplemented when the hypervisor cannot
-  // say what guests write to memory that it maps; what it says.
+  // say what guests write to memory that it maps; what it says, and then
+  // nothing is noted.
   absl::Status Start() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Notes no more.
@@ -61,24 +62,24 @@ class WrittenMemory : public MemoryBlock::Listener {
   absl::StatusOr<std::vector<Part>> Take() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
+  // A bit for each page.
   using Words = std::vector<std::atomic<uint64_t>>;
-  static constexpr uint64_t kBits = 64;
+  // Of memory, for each word.
+  static constexpr uint64_t kWordBytes = 64 * kPage;
 
   // MemoryBlock::Listener
   void Written(uint64_t offset, uint64_t size) noexcept override;
 
-  void Mark(uint64_t offset, uint64_t size) noexcept;
-  uint64_t pages() const { return (memory_.size + kPage - 1) / kPage; }
+  void End() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Mark(Words& words, uint64_t offset, uint64_t size) const noexcept;
 
   const SharedMemory memory_;
   DirtyLog* const log_;  // Null: none, or nothing is mapped.
   const bool mapped_;
   absl::Mutex mutex_;
-  bool started_ ABSL_GUARDED_BY(mutex_) = false;
-  std::atomic<bool> noting_{false};
-  // A bit for each page; made by the first Start() and kept, as guests' writes
-  // may be at it.
+  // Made by the first Start() and kept, as guests' writes may be at it.
   Words words_;
+  // Null while nothing is noted. Changes under the lock only.
   std::atomic<Words*> noted_{nullptr};
 };
 

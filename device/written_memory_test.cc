@@ -56,11 +56,13 @@ class FakeMapper : public MemoryMapper, private DirtyLog {
 
  private:
   absl::Status Start(const SharedMemory& /*memory*/) override {
-    logs = failure.ok();
-    written.clear();
+    if (failure.ok()) logs = true;
     return failure;
   }
-  void Stop(const SharedMemory& /*memory*/) noexcept override { logs = false; }
+  void Stop(const SharedMemory& /*memory*/) noexcept override {
+    logs = false;
+    written.clear();
+  }
   absl::Status Take(const SharedMemory& /*memory*/,
                     absl::FunctionRef<void(uint64_t, uint64_t)> tell) override {
     if (!failure.ok()) return failure;
@@ -109,7 +111,8 @@ TEST_F(WrittenMemoryTest, WhatTraps) {
   EXPECT_THAT(*written.Take(), IsEmpty()) << "begins anew";
 }
 
-// What changes nothing is no write: reads, what lies outside, read-only memory.
+// What changes nothing is no write: reads, no bytes, what lies outside,
+// read-only memory.
 TEST_F(WrittenMemoryTest, WhatIsNoWrite) {
   WrittenMemory written(shared(), nullptr);
   MemoryBlock block(shared(), MemoryAccess::kReadWrite, &written);
@@ -117,6 +120,9 @@ TEST_F(WrittenMemoryTest, WhatIsNoWrite) {
   ASSERT_TRUE(written.Start().ok());
   std::array<uint8_t, 4> bytes;
   block.Read(0, absl::MakeSpan(bytes));
+  Write(block, 0, 0);
+  Write(block, 5 * kPage + 8, 0);
+  Write(block, kPages * kPage, 0);
   Write(block, kPages * kPage - 2, 4);
   Write(read_only, 0, 4);
   EXPECT_THAT(*written.Take(), IsEmpty());
@@ -127,7 +133,8 @@ TEST_F(WrittenMemoryTest, WhatTheHypervisorSays) {
   WrittenMemory written(shared(), &mapper_);
   MemoryBlock block(shared(), MemoryAccess::kReadWrite, &written);
   ASSERT_TRUE(written.Start().ok());
-  EXPECT_TRUE(mapper_.logs);
+  { const WrittenMemory other(shared(), &mapper_); }
+  EXPECT_TRUE(mapper_.logs) << "nobody stops what he did not start";
   mapper_.written = {{0, kPage}, {5 * kPage, 2 * kPage}};
   Write(block, kPage, 4);
   EXPECT_THAT(*written.Take(),
@@ -135,6 +142,37 @@ TEST_F(WrittenMemoryTest, WhatTheHypervisorSays) {
   EXPECT_THAT(*written.Take(), IsEmpty());
   written.Stop();
   EXPECT_FALSE(mapper_.logs);
+}
+
+// It says whole pages, "as a rule": more than the memory has is not the
+// memory's, nor is what lies behind it.
+TEST_F(WrittenMemoryTest, TheHypervisorSaysMore) {
+  WrittenMemory written(shared(), &mapper_);
+  ASSERT_TRUE(written.Start().ok());
+  mapper_.written = {{kPages * kPage, kPage}, {~uint64_t{0}, 1}};
+  EXPECT_THAT(*written.Take(), IsEmpty());
+  mapper_.written = {{(kPages - 1) * kPage, ~uint64_t{0}}, {kPage, 0}};
+  EXPECT_THAT(*written.Take(), ElementsAre(Part{(kPages - 1) * kPage, kPage}));
+}
+
+// "A second time begins anew", with the hypervisor's log, too. When it refuses
+// that, nothing is noted any more.
+TEST_F(WrittenMemoryTest, ASecondTime) {
+  WrittenMemory written(shared(), &mapper_);
+  MemoryBlock block(shared(), MemoryAccess::kReadWrite, &written);
+  ASSERT_TRUE(written.Start().ok());
+  mapper_.written = {{0, kPage}};
+  Write(block, 2 * kPage, 4);
+  ASSERT_TRUE(written.Start().ok());
+  EXPECT_TRUE(mapper_.logs);
+  EXPECT_THAT(*written.Take(), IsEmpty());
+  Write(block, kPage, 4);
+  EXPECT_THAT(*written.Take(), ElementsAre(Part{kPage, kPage}));
+  mapper_.failure = absl::ResourceExhaustedError("none");
+  EXPECT_EQ(written.Start(), mapper_.failure);
+  EXPECT_FALSE(mapper_.logs);
+  mapper_.failure = absl::OkStatus();
+  EXPECT_TRUE(absl::IsFailedPrecondition(written.Take().status()));
 }
 
 // Where it cannot say, or refuses: an error, and nothing is forgotten.
@@ -163,7 +201,19 @@ TEST_F(WrittenMemoryTest, OfLessThanAPage) {
   MemoryBlock block({bytes_.data(), 16}, MemoryAccess::kReadWrite, &written);
   ASSERT_TRUE(written.Start().ok());
   Write(block, 15, 1);
-  EXPECT_THAT(*written.Take(), ElementsAre(Part{0, 16}));
+  EXPECT_THAT(*written.Take(), ElementsAre(Part{.size = 16}));
+}
+
+// Also where a last byte needs one page more, and one word of bits.
+TEST_F(WrittenMemoryTest, OfOneByteMore) {
+  const SharedMemory memory = {bytes_.data(), 64 * kPage + 1};
+  WrittenMemory written(memory, nullptr);
+  MemoryBlock block(memory, MemoryAccess::kReadWrite, &written);
+  ASSERT_TRUE(written.Start().ok());
+  Write(block, 64 * kPage, 1);
+  EXPECT_THAT(*written.Take(), ElementsAre(Part{64 * kPage, 1}));
+  Write(block, 64 * kPage - 1, 2);
+  EXPECT_THAT(*written.Take(), ElementsAre(Part{63 * kPage, kPage + 1}));
 }
 
 // Both devices have one, which goes with them.
@@ -229,8 +279,10 @@ RC_GTEST_PROP(WrittenMemoryModel, ExactlyThePages, ()) {
 }
 
 // What a guest writes while parts are taken is copied at last: the copy is the
-// memory when the guest has stopped.
+// memory when the guest has stopped. He writes the first bytes of any page, and
+// only these are copied, so that parts are taken often.
 TEST_F(WrittenMemoryTest, CopiedWhileTheGuestWrites) {
+  constexpr uint64_t kUsed = 4;  // Of each page, of 4 bytes.
   WrittenMemory written(shared(), nullptr);
   MemoryBlock block(shared(), MemoryAccess::kReadWrite, &written);
   ASSERT_TRUE(written.Start().ok());
@@ -241,7 +293,7 @@ TEST_F(WrittenMemoryTest, CopiedWhileTheGuestWrites) {
       ++number;
       std::array<uint8_t, 4> bytes;
       std::memcpy(bytes.data(), &number, sizeof(number));
-      block.Write(number * uint64_t{4100} % (kPages * kPage) & ~uint64_t{3},
+      block.Write(number * uint64_t{77} % kPages * kPage + number % kUsed * 4,
                   bytes);
     }
   });
@@ -250,12 +302,15 @@ TEST_F(WrittenMemoryTest, CopiedWhileTheGuestWrites) {
   const auto copy_parts = [&] {
     const std::vector<Part> parts = *written.Take();
     for (const Part& part : parts) {
-      for (uint64_t at = part.offset; at < part.offset + part.size; at += 4) {
-        reads.Read(at, absl::MakeSpan(copy).subspan(at, 4));
+      const uint64_t end = part.offset + part.size;
+      for (uint64_t page = part.offset; page < end; page += kPage) {
+        for (uint64_t at = page; at < page + 4 * kUsed; at += 4) {
+          reads.Read(at, absl::MakeSpan(copy).subspan(at, 4));
+        }
       }
     }
   };
-  for (int round = 0; round < 100; ++round) copy_parts();
+  for (int round = 0; round < 1000; ++round) copy_parts();
   stop = true;
   guest.join();
   copy_parts();

@@ -29,7 +29,8 @@ constexpr uint64_t TopOf(const BarSpec& spec) {
 
 // Whether a BAR at `address` is one that is decoded; see DecodeBars().
 constexpr bool IsPlacedAt(const BarSpec& spec, uint64_t address) {
-  return address != 0 && address < TopOf(spec) - (spec.size - 1);
+  const uint64_t last = address | (spec.size - 1);
+  return address != 0 && last < TopOf(spec);
 }
 
 uint64_t AddressBits(const BarSpec& spec, int bar, const ConfigSpace& config) {
@@ -71,7 +72,7 @@ absl::Status ValidateBar(const BarSpecs& specs, int bar) {
 }  // namespace
 
 absl::Status ValidateBars(const BarSpecs& specs) {
-  for (int bar = 0; bar < kBars; ++bar) {
+  for (const int bar : kBarNumbers) {
     if (!specs[bar].has_value()) continue;
     if (absl::Status status = ValidateBar(specs, bar); !status.ok()) {
       return status;
@@ -81,7 +82,7 @@ absl::Status ValidateBars(const BarSpecs& specs) {
 }
 
 void InitBars(const BarSpecs& specs, ConfigSpace& config) {
-  for (int bar = 0; bar < kBars; ++bar) {
+  for (const int bar : kBarNumbers) {
     if (!specs[bar].has_value()) continue;
     const BarSpec& spec = *specs[bar];
     const uint64_t address_bits = ~(spec.size - 1);
@@ -99,17 +100,18 @@ void InitBars(const BarSpecs& specs, ConfigSpace& config) {
 BarAddresses DecodeBars(const BarSpecs& specs, const ConfigSpace& config) {
   BarAddresses addresses;
   if ((config.Get16(kCommand) & kCommandMemorySpace) == 0) return addresses;
-  for (int bar = 0; bar < kBars; ++bar) {
-    if (!specs[bar].has_value()) continue;
-    const uint64_t address = AddressBits(*specs[bar], bar, config);
-    if (IsPlacedAt(*specs[bar], address)) addresses[bar] = address;
+  for (const int bar : kBarNumbers) {
+    // One that is not there has no size, and so no address.
+    const BarSpec spec = specs[bar].value_or(BarSpec());
+    const uint64_t address = AddressBits(spec, bar, config);
+    if (IsPlacedAt(spec, address)) addresses[bar] = address;
   }
   return addresses;
 }
 
 absl::Status PlaceBar(const BarSpecs& specs, int bar, uint64_t address,
                       ConfigSpace& config) {
-  if (bar < 0 || bar >= kBars || !specs[bar].has_value()) {
+  if (!IsBar(bar) || !specs[bar].has_value()) {
     return absl::NotFoundError(absl::StrCat("BAR ", bar, ": no such BAR"));
   }
   const BarSpec& spec = *specs[bar];

@@ -15,6 +15,11 @@ namespace ivshmem::pci {
 
 inline constexpr int kBars = 6;
 
+constexpr bool IsBar(int bar) { return bar >= 0 && bar < kBars; }
+
+// All of them, for loops.
+inline constexpr std::array<int, kBars> kBarNumbers = {0, 1, 2, 3, 4, 5};
+
 // A memory BAR. Sizes are powers of two; 16 bytes at least.
 struct BarSpec {
   uint64_t size = 0;

@@ -235,6 +235,23 @@ TEST(PlaceBarTest, KeepsTheTypeBits) {
   EXPECT_EQ(ReadBar(config, 3), 0x1234u);
 }
 
+// Firmware may place a BAR again; nothing of the old place is left.
+TEST(PlaceBarTest, PlacesAgain) {
+  const BarSpecs specs = One(0, {.size = 0x1000, .is_64bit = true});
+  ConfigSpace config = Decoding(specs);
+  ASSERT_TRUE(PlaceBar(specs, 0, 0xffffeeee0000, config).ok());
+  ASSERT_TRUE(PlaceBar(specs, 0, 0x111111111000, config).ok());
+  EXPECT_EQ(DecodeBars(specs, config)[0], 0x111111111000u);
+}
+
+// The last of a function's BARs ends them, whatever lies behind in memory.
+TEST(PlaceBarTest, ThereIsNoSeventhBar) {
+  const std::array<BarSpecs, 2> specs = {BarSpecs(), One(0, {.size = 0x1000})};
+  ConfigSpace config = Decoding(specs[0]);
+  EXPECT_EQ(PlaceBar(specs[0], kBars, 0x1000, config).message(),
+            "BAR 6: no such BAR");
+}
+
 std::string PlaceError(const BarSpecs& specs, int bar, uint64_t address) {
   ConfigSpace config = Decoding(specs);
   return std::string(PlaceBar(specs, bar, address, config).message());

@@ -20,7 +20,7 @@ constexpr uint32_t kEnable = 0x80000000;
 std::optional<uint64_t> Target(uint32_t address, uint64_t offset,
                                uint64_t size) {
   if ((address & kEnable) == 0 || offset < kData ||
-      offset >= ConfigPorts::kPorts || size > ConfigPorts::kPorts - offset) {
+      !Contains(ConfigPorts::kPorts, offset, size)) {
     return std::nullopt;
   }
   const uint64_t function = (address >> 8) & 0xffff;

@@ -140,6 +140,12 @@ TEST_F(ConfigPortsTest, AnswersOnlyWhenEnabled) {
   EXPECT_EQ(window_.space.Get32(0x10), 0u);
 }
 
+// The address is 0 at first, so nothing is enabled.
+TEST_F(ConfigPortsTest, StartsDisabled) {
+  EXPECT_EQ(In<uint32_t>(0xcf8), 0u);
+  EXPECT_EQ(In<uint32_t>(0xcfc), 0xffffffffu);
+}
+
 // Only an access of 4 bytes is one of the address port.
 TEST_F(ConfigPortsTest, TheAddressIsWrittenAsADword) {
   Out<uint32_t>(0xcf8, Address(0, 4, 0));
@@ -149,10 +155,12 @@ TEST_F(ConfigPortsTest, TheAddressIsWrittenAsADword) {
   EXPECT_EQ(In<uint16_t>(0xcf8), 0xffff);
 }
 
-// What reaches past the data port, or over both, reads ones and writes nothing.
+// What reaches past the data port or begins there, or goes over both, reads
+// ones and writes nothing.
 TEST_F(ConfigPortsTest, AnAccessPastTheDataPortReadsOnes) {
   Out<uint32_t>(0xcf8, Address(0, 4, 0, 0x10));
-  for (const uint16_t port : {0xcfa, 0xcfd, 0xcff}) {
+  for (const uint16_t port :
+       {0xcfa, 0xcfb, 0xcfd, 0xcff, 0xd00, 0xd01, 0xd04}) {
     EXPECT_EQ(In<uint32_t>(port), 0xffffffffu) << port;
     Out<uint32_t>(port, 0x12345678);
   }

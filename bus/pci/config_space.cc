@@ -24,6 +24,10 @@ void ConfigSpace::Set32(int offset, uint32_t value) {
   StoreLittleEndian(value, At(offset, 4));
 }
 
+uint8_t ConfigSpace::Get8(int offset) const {
+  return static_cast<uint8_t>(LoadLittleEndian(At(offset, 1)));
+}
+
 uint16_t ConfigSpace::Get16(int offset) const {
   return static_cast<uint16_t>(LoadLittleEndian(At(offset, 2)));
 }

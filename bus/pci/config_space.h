@@ -20,11 +20,12 @@ class ConfigSpace {
  public:
   static constexpr int kSize = 256;
 
-  // The device's side: sets `value` (1, 2 or 4 bytes, little endian) at
-  // `offset`, whatever the write mask says.
+  // The device's side: sets the number (1, 2 or 4 bytes, little endian) at
+  // `offset`, whatever the write mask says, or gives it.
   void Set8(int offset, uint8_t value);
   void Set16(int offset, uint16_t value);
   void Set32(int offset, uint32_t value);
+  uint8_t Get8(int offset) const;
   uint16_t Get16(int offset) const;
   uint32_t Get32(int offset) const;
 

@@ -47,6 +47,22 @@ TEST(ConfigSpaceTest, NumbersAreLittleEndian) {
   EXPECT_EQ(config.Get16(5), 0x7766u);
 }
 
+// The device's numbers are of as many bytes as they say, up to the last byte.
+TEST(ConfigSpaceTest, NumbersEndWhereTheyEnd) {
+  ConfigSpace config = Patterned();
+  Bytes expected = ReadBytes(config, 0, ConfigSpace::kSize);
+  config.Set32(8, 0);
+  config.Set16(16, 0);
+  config.Set8(24, 0);
+  for (int i : {8, 9, 10, 11, 16, 17, 24}) expected[i] = 0;
+  EXPECT_EQ(ReadBytes(config, 0, ConfigSpace::kSize), expected);
+
+  config.Set32(252, 0x44332211);
+  EXPECT_EQ(config.Get32(252), 0x44332211u);
+  EXPECT_EQ(config.Get16(254), 0x4433u);
+  EXPECT_EQ(config.Get8(255), 0x44u);
+}
+
 // "A register that nobody implements reads 0 and cannot be written."
 TEST(ConfigSpaceTest, IsZeroAndReadOnlyAtFirst) {
   ConfigSpace config;

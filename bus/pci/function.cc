@@ -29,8 +29,6 @@
 namespace ivshmem::pci {
 namespace {
 
-bool IsBar(int bar) { return bar >= 0 && bar < kBars; }
-
 absl::Status Validate(const FunctionSpec& spec,
                       const Function::Dependencies& dependencies) {
   if (absl::Status status = ValidateSpec(spec); !status.ok()) return status;
@@ -39,7 +37,7 @@ absl::Status Validate(const FunctionSpec& spec,
         "dependencies.intx_source: expected one because spec.intx is set, got "
         "null");
   }
-  for (int bar = 0; bar < kBars; ++bar) {
+  for (const int bar : kBarNumbers) {
     if (dependencies.bars[bar] != nullptr && !spec.bars[bar].has_value()) {
       return absl::InvalidArgumentError(absl::StrCat(
           "dependencies.bars[", bar, "]: expected null because spec.bars[", bar,
@@ -96,7 +94,7 @@ Function::Function(const FunctionSpec& spec, const Dependencies& dependencies,
       msix_(std::move(msix)),
       intx_(MakeIntx(spec, dependencies)),
       config_(config) {
-  for (int bar = 0; bar < kBars; ++bar) {
+  for (const int bar : kBarNumbers) {
     const bool is_msix = msix_ != nullptr && bar == spec.msix_bar;
     windows_[bar] = BarWindow(bar, BarSize(bar), decoded_,
                               is_msix ? msix_.get() : dependencies.bars[bar]);
@@ -141,7 +139,7 @@ std::optional<uint64_t> Function::BarAddress(int bar) const {
 }
 
 uint64_t Function::BarSize(int bar) const {
-  return IsBar(bar) && bar_specs_[bar].has_value() ? bar_specs_[bar]->size : 0;
+  return IsBar(bar) ? bar_specs_[bar].value_or(BarSpec()).size : 0;
 }
 
 absl::Status Function::PlaceBar(int bar, uint64_t address) {
@@ -167,7 +165,7 @@ FunctionState Function::Save() const {
 BarAddresses Function::AddressesIn(const FunctionState& state) const {
   ConfigSpace config = initial_config_;
   config.Set16(kCommand, state.command);
-  for (int bar = 0; bar < kBars; ++bar) {
+  for (const int bar : kBarNumbers) {
     config.Set32(kBar0 + 4 * bar, state.bars[bar]);
   }
   return DecodeBars(bar_specs_, config);
@@ -192,13 +190,14 @@ Function::Aftermath Function::Follow() noexcept {
     aftermath.change.decode = true;
     addresses_ = addresses;
     uint32_t decoded = 0;
-    for (int bar = 0; bar < kBars; ++bar) {
+    for (const int bar : kBarNumbers) {
       if (addresses[bar].has_value()) decoded |= uint32_t{1} << bar;
     }
     decoded_.store(decoded, std::memory_order_relaxed);
   }
   const uint16_t command = config_.Get16(kCommand);
-  const uint16_t control = msix_ != nullptr ? config_.Get16(kMsixControl) : 0;
+  // Zeros without MSI-X.
+  const uint16_t control = config_.Get16(kMsixControl);
   const bool msix_enabled = (control & kMsixControlEnable) != 0;
   if (msix_ != nullptr) {
     aftermath.msix = msix_->StoreGates(

@@ -27,7 +27,7 @@ absl::Status ValidateMsix(const FunctionSpec& spec) {
   }
   if (spec.msix_vectors == 0) return absl::OkStatus();
   const int bar = spec.msix_bar;
-  if (bar < 0 || bar >= kBars) {
+  if (!IsBar(bar)) {
     return absl::InvalidArgumentError(
         absl::StrCat("msix_bar: expected 0 to ", kBars - 1, ", got ", bar));
   }
@@ -35,8 +35,7 @@ absl::Status ValidateMsix(const FunctionSpec& spec) {
     return absl::InvalidArgumentError(absl::StrCat(
         "msix_bar: expected a BAR that `bars` leaves free, got ", bar));
   }
-  if (bar > 0 && spec.bars[bar - 1].has_value() &&
-      spec.bars[bar - 1]->is_64bit) {
+  if (bar != 0 && spec.bars[bar - 1].value_or(BarSpec()).is_64bit) {
     return absl::InvalidArgumentError(absl::StrCat(
         "msix_bar: expected a BAR that `bars` leaves free, got ", bar,
         ", which holds the upper half of bars[", bar - 1, "]"));
@@ -48,11 +47,11 @@ void InitCapabilities(const FunctionSpec& spec, ConfigSpace& config) {
   if (spec.msix_vectors == 0) return;
   config.Set16(kStatus, kStatusCapabilities);
   config.Set8(kCapabilities, kMsixCapability);
-  const MsixLayout layout = MsixLayout::For(spec.msix_vectors);
   config.Set8(kMsixCapability, kMsixCapabilityId);  // And no next one.
   config.Set16(kMsixControl, static_cast<uint16_t>(spec.msix_vectors - 1));
-  config.Set32(kMsixTable, layout.table_offset | spec.msix_bar);
-  config.Set32(kMsixPba, layout.pba_offset | spec.msix_bar);
+  config.Set32(kMsixTable, spec.msix_bar);  // At the BAR's start.
+  config.Set32(kMsixPba,
+               MsixLayout::For(spec.msix_vectors).pba_offset | spec.msix_bar);
   config.AllowWrite(kMsixControl,
                     kMsixControlEnable | kMsixControlFunctionMask);
 }

@@ -3,8 +3,14 @@
 
 #include "bus/pci/function_spec.h"
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
+#include "bus/pci/bars.h"
+#include "bus/pci/config_space.h"
 #include "bus/pci/function.h"
 #include "bus/pci/registers.h"
 #include "bus/pci/testing.h"
@@ -27,11 +33,13 @@ TEST(FunctionSpecTest, TheLeastFunctionIsValid) {
   EXPECT_EQ(CreateError({}), "");
 }
 
-// What a spec leaves out is 0.
-TEST(FunctionSpecTest, TheLeastFunctionIsOfNoVendor) {
+// What a spec leaves out is 0, and there is nothing else.
+TEST(FunctionSpecTest, TheLeastFunctionIsAllZeros) {
   const auto function = Function::Create({}, {});
   ASSERT_TRUE(function.ok());
-  EXPECT_EQ(ReadConfig<uint32_t>(**function, kVendorId), 0u);
+  std::vector<uint8_t> config(ConfigSpace::kSize, 0xaa);
+  (*function)->ConfigRead(0, absl::MakeSpan(config));
+  EXPECT_EQ(config, std::vector<uint8_t>(ConfigSpace::kSize, 0));
 }
 
 TEST(FunctionSpecTest, VendorFfffMeansNoFunction) {
@@ -69,6 +77,19 @@ TEST(FunctionSpecTest, MsixBarIsABar) {
             "msix_bar: expected 0 to 5, got -1");
 }
 
+// The first BAR may be MSI-X's: no other holds its upper half, whatever else
+// the function is.
+TEST(FunctionSpecTest, MsixMayHaveTheFirstBar) {
+  const auto function = Function::Create({.class_code = 0xffffff,
+                                          .multi_function = true,
+                                          .msix_vectors = 1,
+                                          .msix_bar = 0},
+                                         {});
+  ASSERT_TRUE(function.ok()) << function.status();
+  EXPECT_EQ((*function)->BarSize(0), 0x1000u);
+  EXPECT_EQ(ReadConfig<uint32_t>(**function, kMsixTable), 0u);
+}
+
 TEST(FunctionSpecTest, MsixBarIsFree) {
   FunctionSpec spec = {.msix_vectors = 1, .msix_bar = 1};
   spec.bars[1] = {.size = 0x1000};
@@ -98,9 +119,15 @@ TEST(FunctionDependenciesTest, IntxNeedsASource) {
 
 // A handler that nothing could ever reach is a mistake of whoever made it.
 TEST(FunctionDependenciesTest, AHandlerNeedsABar) {
-  FakeBar bar;
+  FakeBar handler;
+  for (int bar = 0; bar < kBars; ++bar) {
+    Function::Dependencies one;
+    one.bars[bar] = &handler;
+    EXPECT_THAT(CreateError({}, one),
+                HasSubstr(absl::StrCat("dependencies.bars[", bar, "]")));
+  }
   Function::Dependencies dependencies;
-  dependencies.bars[1] = &bar;
+  dependencies.bars[1] = &handler;
   EXPECT_EQ(CreateError({}, dependencies),
             "dependencies.bars[1]: expected null because spec.bars[1] is not "
             "set, got a handler");

@@ -19,36 +19,52 @@
 namespace ivshmem::pci {
 namespace {
 
-uint32_t ReadField(const ConfigSpace& config, int offset, int size) {
-  std::array<uint8_t, 4> bytes;
-  const absl::Span<uint8_t> field = absl::MakeSpan(bytes).subspan(0, size);
-  config.Read(offset, field);
-  return static_cast<uint32_t>(LoadLittleEndian(field));
-}
-
-// Writes `value` as a guest would, and expects it to be there then. So a
-// restored config space is one that a guest can bring about, whatever is
-// writable in it.
-absl::Status RestoreField(const char* name, int offset, int size,
-                          uint32_t value, ConfigSpace& config) {
-  std::array<uint8_t, 4> bytes;
-  const absl::Span<uint8_t> field = absl::MakeSpan(bytes).subspan(0, size);
-  StoreLittleEndian(value, field);
-  config.Write(offset, field);
-  const uint32_t stored = ReadField(config, offset, size);
-  if (stored == value) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrFormat(
-      "state.%s: expected %#x, as the configuration has the bits that no guest "
-      "can change, got %#x",
-      name, stored, value));
+// Writes a register as a guest would.
+template <typename T>
+void Write(int offset, T value, ConfigSpace& config) {
+  std::array<uint8_t, sizeof(T)> bytes;
+  StoreLittleEndian(value, absl::MakeSpan(bytes));
+  config.Write(offset, bytes);
 }
 
 struct Field {
   const char* name;
-  int offset;
-  int size;
+  uint32_t stored;
   uint32_t value;
 };
+
+absl::Status ExpectStored(const FunctionState& stored,
+                          const FunctionState& state) {
+  const Field fields[] = {
+      {"vendor_id", stored.vendor_id, state.vendor_id},
+      {"device_id", stored.device_id, state.device_id},
+      {"revision", stored.revision, state.revision},
+      {"class_code", stored.class_code, state.class_code},
+      {"header_type", stored.header_type, state.header_type},
+      {"subsystem_vendor_id", stored.subsystem_vendor_id,
+       state.subsystem_vendor_id},
+      {"subsystem_id", stored.subsystem_id, state.subsystem_id},
+      {"command", stored.command, state.command},
+      {"cache_line_size", stored.cache_line_size, state.cache_line_size},
+      {"interrupt_line", stored.interrupt_line, state.interrupt_line},
+      {"bars[0]", stored.bars[0], state.bars[0]},
+      {"bars[1]", stored.bars[1], state.bars[1]},
+      {"bars[2]", stored.bars[2], state.bars[2]},
+      {"bars[3]", stored.bars[3], state.bars[3]},
+      {"bars[4]", stored.bars[4], state.bars[4]},
+      {"bars[5]", stored.bars[5], state.bars[5]},
+      {"msix_control", stored.msix_control, state.msix_control},
+  };
+  static_assert(kBars == 6);
+  for (const Field& field : fields) {
+    if (field.stored == field.value) continue;
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "state.%s: expected %#x, as the configuration has the bits that no "
+        "guest can change, got %#x",
+        field.name, field.stored, field.value));
+  }
+  return absl::OkStatus();
+}
 
 }  // namespace
 
@@ -56,15 +72,15 @@ FunctionState SaveConfig(const ConfigSpace& config) {
   FunctionState state;
   state.vendor_id = config.Get16(kVendorId);
   state.device_id = config.Get16(kDeviceId);
-  state.revision = ReadField(config, kRevision, 1);
+  state.revision = config.Get8(kRevision);
   state.class_code = config.Get32(kRevision) >> 8;
-  state.header_type = ReadField(config, kHeaderType, 1);
+  state.header_type = config.Get8(kHeaderType);
   state.subsystem_vendor_id = config.Get16(kSubsystemVendorId);
   state.subsystem_id = config.Get16(kSubsystemId);
   state.command = config.Get16(kCommand);
-  state.cache_line_size = ReadField(config, kCacheLineSize, 1);
-  state.interrupt_line = ReadField(config, kInterruptLine, 1);
-  for (int bar = 0; bar < kBars; ++bar) {
+  state.cache_line_size = config.Get8(kCacheLineSize);
+  state.interrupt_line = config.Get8(kInterruptLine);
+  for (const int bar : kBarNumbers) {
     state.bars[bar] = config.Get32(kBar0 + 4 * bar);
   }
   // Zeros where there is no such capability.
@@ -74,32 +90,18 @@ FunctionState SaveConfig(const ConfigSpace& config) {
 
 absl::StatusOr<ConfigSpace> RestoreConfig(const FunctionSpec& spec,
                                           const FunctionState& state) {
-  const Field fields[] = {
-      {"vendor_id", kVendorId, 2, state.vendor_id},
-      {"device_id", kDeviceId, 2, state.device_id},
-      {"revision", kRevision, 1, state.revision},
-      {"class_code", kRevision + 1, 3, state.class_code},
-      {"header_type", kHeaderType, 1, state.header_type},
-      {"subsystem_vendor_id", kSubsystemVendorId, 2, state.subsystem_vendor_id},
-      {"subsystem_id", kSubsystemId, 2, state.subsystem_id},
-      {"command", kCommand, 2, state.command},
-      {"cache_line_size", kCacheLineSize, 1, state.cache_line_size},
-      {"interrupt_line", kInterruptLine, 1, state.interrupt_line},
-      {"bars[0]", kBar0, 4, state.bars[0]},
-      {"bars[1]", kBar0 + 4, 4, state.bars[1]},
-      {"bars[2]", kBar0 + 8, 4, state.bars[2]},
-      {"bars[3]", kBar0 + 12, 4, state.bars[3]},
-      {"bars[4]", kBar0 + 16, 4, state.bars[4]},
-      {"bars[5]", kBar0 + 20, 4, state.bars[5]},
-      {"msix_control", kMsixControl, 2, state.msix_control},
-  };
-  static_assert(kBars == 6);
   ConfigSpace config = InitialConfig(spec);
-  for (const Field& field : fields) {
-    const absl::Status status =
-        RestoreField(field.name, field.offset, field.size, field.value, config);
-    if (!status.ok()) return status;
+  // Written as a guest would, all is there then only if a guest can bring it
+  // about, whatever is writable.
+  Write(kCommand, state.command, config);
+  Write(kCacheLineSize, state.cache_line_size, config);
+  Write(kInterruptLine, state.interrupt_line, config);
+  for (const int bar : kBarNumbers) {
+    Write(kBar0 + 4 * bar, state.bars[bar], config);
   }
+  Write(kMsixControl, state.msix_control, config);
+  const absl::Status status = ExpectStored(SaveConfig(config), state);
+  if (!status.ok()) return status;
   if (state.msix.size() != static_cast<size_t>(spec.msix_vectors)) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "state.msix: expected %d vectors, as configured, got %d",

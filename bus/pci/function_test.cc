@@ -219,6 +219,7 @@ TEST(SixBarsTest, EachAnswers) {
     const uint32_t address = 0xfeb00000 + 0x1000 * bar;
     WriteConfig<uint32_t>(**function, kBar0 + 4 * bar, address);
     EXPECT_EQ((*function)->BarAddress(bar), address);
+    EXPECT_EQ((*function)->AddressesIn((*function)->Save())[bar], address);
     Write<uint32_t>((*function)->bar(bar), 0, 0x11223344);
     EXPECT_EQ(bars[bar].memory[0], 0x44) << bar;
   }

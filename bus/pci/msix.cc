@@ -23,7 +23,6 @@ constexpr uint64_t kEntrySize = 16;
 constexpr uint64_t kQuadwordSize = 8;
 constexpr int kBitsInQuadword = 64;
 
-constexpr uint32_t kTableOffset = 0;
 constexpr uint32_t kLeastPbaOffset = 0x800;
 constexpr uint32_t kLeastBarSize = 0x1000;
 
@@ -39,6 +38,11 @@ constexpr bool IsDefined(uint64_t offset, size_t size) {
   return (size == 4 || size == 8) && offset % size == 0;
 }
 
+// How far above the lowest bit of its quadword an aligned dword or quadword is.
+constexpr int ShiftOf(uint64_t offset) {
+  return (offset & sizeof(uint32_t)) != 0 ? 32 : 0;
+}
+
 constexpr uint64_t GateBits(const Msix::Gates& gates) {
   return (gates.enabled ? 0 : MsixVector::kDisabled) |
          (gates.function_mask || !gates.bus_master ? MsixVector::kBlocked : 0);
@@ -47,12 +51,10 @@ constexpr uint64_t GateBits(const Msix::Gates& gates) {
 }  // namespace
 
 MsixLayout MsixLayout::For(int vectors) {
-  MsixLayout layout;
-  layout.table_offset = kTableOffset;
-  layout.pba_offset = std::max(kLeastPbaOffset, TableSize(vectors));
-  layout.bar_size = std::max(
-      kLeastBarSize, std::bit_ceil(layout.pba_offset + PbaSize(vectors)));
-  return layout;
+  const uint32_t pba_offset = std::max(kLeastPbaOffset, TableSize(vectors));
+  return {.pba_offset = pba_offset,
+          .bar_size = std::max(kLeastBarSize,
+                               std::bit_ceil(pba_offset + PbaSize(vectors)))};
 }
 
 Msix::Msix(int vectors, MsiSink* sink, Listener* listener)
@@ -142,38 +144,39 @@ void Msix::Read(uint64_t offset, absl::Span<uint8_t> bytes) noexcept {
   uint64_t quadword = 0;
   if (IsDefined(offset, bytes.size())) {
     if (InTable(offset)) {
-      const uint64_t i = (offset - kTableOffset) / kQuadwordSize;
+      const uint64_t i = offset / kQuadwordSize;
       quadword = table_[i / MsixVector::kQuadwords].Load(
           static_cast<int>(i % MsixVector::kQuadwords));
     } else if (offset >= layout_.pba_offset) {
       quadword = PendingBits((offset - layout_.pba_offset) / kQuadwordSize);
     }
   }
-  StoreLittleEndian(quadword >> (offset % kQuadwordSize * 8), bytes);
+  StoreLittleEndian(quadword >> ShiftOf(offset), bytes);
 }
 
 void Msix::Write(uint64_t offset, absl::Span<const uint8_t> bytes) noexcept {
   if (!IsDefined(offset, bytes.size()) || !InTable(offset)) return;
-  const uint64_t i = (offset - kTableOffset) / kQuadwordSize;
-  const int shift = static_cast<int>(offset % kQuadwordSize) * 8;
+  const uint64_t i = offset / kQuadwordSize;
+  const int shift = ShiftOf(offset);
   const uint64_t written = (bytes.size() == 8 ? ~uint64_t{0} : 0xffffffff)
                            << shift;
   MsixVector& vector = table_[i / MsixVector::kQuadwords];
   const int quadword = static_cast<int>(i % MsixVector::kQuadwords);
-  bool rerouted = false;
+  std::optional<MsiMessage> before;
+  std::optional<MsiMessage> after;
   {
     absl::MutexLock lock(&mutex_);
-    const std::optional<MsiMessage> before = RouteLocked(vector);
+    before = RouteLocked(vector);
     vector.Store(quadword, (vector.Load(quadword) & ~written) |
                                LoadLittleEndian(bytes) << shift);
-    rerouted = RouteLocked(vector) != before;
+    after = RouteLocked(vector);
   }
   FireIfPending(vector);
-  if (rerouted) NotifyListener();
+  if (after != before) NotifyListener();
 }
 
 bool Msix::InTable(uint64_t offset) const {
-  return Contains(TableSize(vectors_), offset - kTableOffset, 1);
+  return offset / kEntrySize < static_cast<uint64_t>(vectors_);
 }
 
 // Zero from the last vector on.

@@ -23,9 +23,8 @@ namespace ivshmem::pci {
 // More vectors push the PBA behind the table and the BAR grows to the next
 // power of two (300 vectors: PBA at 0x12c0, 8 KiB), as QEMU lays it out.
 struct MsixLayout {
-  uint32_t table_offset = 0;
-  uint32_t pba_offset = 0;
-  uint32_t bar_size = 0;
+  uint32_t pba_offset;
+  uint32_t bar_size;
 
   static MsixLayout For(int vectors);
 };

@@ -305,12 +305,20 @@ TEST_F(MsixDeliveryTest, TheFirstGateToOpen) {
   SetMask(0, false);
   EXPECT_TRUE(msix_.StoreGates(kNoBusMaster));
   EXPECT_EQ(msix_.Deliver(0), Outcome::kPending);
+  for (bool Msix::Gates::*gate :
+       {&Msix::Gates::enabled, &Msix::Gates::function_mask,
+        &Msix::Gates::bus_master}) {
+    Msix::Gates gates;
+    gates.*gate = true;
+    EXPECT_TRUE(Msix(1, nullptr, nullptr).StoreGates(gates));
+  }
 }
 
 // A vector of which a state says nothing has no message, and none pending.
 TEST(MsixRestoreTest, AVectorThatWasNotSaved) {
   Msix msix(MsixState(1), nullptr, nullptr);
   EXPECT_EQ(Read<uint64_t>(msix, 0), 0u);
+  EXPECT_EQ(Read<uint64_t>(msix, 8), 0u);
   EXPECT_FALSE(msix.pending(0));
 }
 

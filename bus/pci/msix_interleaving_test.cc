@@ -26,6 +26,7 @@ namespace {
 // An atomic before each of whose operations other threads may run.
 struct Stepper {
   static inline std::function<void()> on_step;
+  static inline bool paused = false;
 };
 
 template <typename T>
@@ -51,7 +52,7 @@ class SteppedAtomic {
 
  private:
   T& At() const {
-    if (Stepper::on_step) Stepper::on_step();
+    if (Stepper::on_step && !Stepper::paused) Stepper::on_step();
     return value_;
   }
 
@@ -93,7 +94,7 @@ class Subject {
   void Do(Op op) {
     MsiMessage message;
     if (op == Op::kPost) {
-      if (vector_.Post(message) == Verdict::kSend) state_.sent.Add(message);
+      Take(vector_.Post(message), message);
       return;
     }
     writing_ = true;
@@ -101,7 +102,7 @@ class Subject {
     Write(op);
     writing_ = false;
     if (op == Op::kReset) return;
-    if (vector_.Claim(message) == Verdict::kSend) state_.sent.Add(message);
+    Take(vector_.Claim(message), message);
   }
 
   // When nothing is under way.
@@ -119,6 +120,18 @@ class Subject {
   uint64_t Gates() const {
     return (state_.blocked ? Vector::kBlocked : 0) |
            (state_.disabled ? Vector::kDisabled : 0);
+  }
+
+  // A verdict says of the pending bit what it is then.
+  void Take(Verdict verdict, const MsiMessage& message) {
+    Stepper::paused = true;
+    if (verdict == Verdict::kSend) {
+      state_.sent.Add(message);
+    } else if (verdict != Verdict::kDisabled &&
+               vector_.pending() != (verdict == Verdict::kKept)) {
+      ADD_FAILURE() << "pending " << vector_.pending();
+    }
+    Stepper::paused = false;
   }
 
   void Write(Op op) {

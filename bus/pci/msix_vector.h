@@ -187,7 +187,7 @@ void BasicMsixVector<Atomic>::Begin() noexcept {
 template <template <typename> class Atomic>
 void BasicMsixVector<Atomic>::End() noexcept {
   const bool masked = (Load(kDataAndControl) & kControlMask) != 0;
-  const uint64_t old = state_.load(std::memory_order_relaxed) & ~kPending;
+  const uint64_t old = state_.load(std::memory_order_relaxed);
   const uint64_t next =
       ((old & ~(kWriting | kMasked)) + kVersion) | (masked ? kMasked : 0);
   state_.fetch_xor(old ^ next, std::memory_order_acq_rel);

@@ -114,7 +114,8 @@ class FakeBar : public MmioHandler {
 
 template <typename T>
 T Read(MmioHandler& handler, uint64_t offset) {
-  std::array<uint8_t, sizeof(T)> bytes = {};
+  std::array<uint8_t, sizeof(T)> bytes;
+  bytes.fill(0xaa);  // What a read must not leave behind.
   handler.Read(offset, absl::MakeSpan(bytes));
   return static_cast<T>(LoadLittleEndian(bytes));
 }
@@ -128,7 +129,8 @@ void Write(MmioHandler& handler, uint64_t offset, T value) {
 
 template <typename T>
 T ReadConfig(const Function& function, uint64_t offset) {
-  std::array<uint8_t, sizeof(T)> bytes = {};
+  std::array<uint8_t, sizeof(T)> bytes;
+  bytes.fill(0xaa);  // What a read must not leave behind.
   function.ConfigRead(offset, absl::MakeSpan(bytes));
   return static_cast<T>(LoadLittleEndian(bytes));
 }

@@ -5,6 +5,7 @@
 
 #include "core/protocol/client.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -380,6 +381,16 @@ TEST_F(ClientTest, GoesOnWhereItWasSaved) {
   EXPECT_EQ(client_.Save(), std::nullopt) << "broken";
 }
 
+// "Peers are in the order of their ids", whatever the order of their coming.
+TEST_F(ClientTest, SavesPeersInTheirOrder) {
+  Join();
+  for (PeerId peer = 100; peer > 50; --peer) Event(peer, 1);
+  const std::optional<ClientState> state = client_.Save();
+  ASSERT_TRUE(state.has_value());
+  EXPECT_EQ(state->vectors.size(), 50u);
+  EXPECT_TRUE(std::is_sorted(state->vectors.begin(), state->vectors.end()));
+}
+
 // What cannot have been saved of a client is an error that names it.
 TEST_F(ClientTest, WhatWasNeverSaved) {
   const auto error = [](const ClientState& state) {
@@ -391,6 +402,21 @@ TEST_F(ClientTest, WhatWasNeverSaved) {
             "vectors of peer 7: expected 1 to 2048, got 2049");
   EXPECT_EQ(error({.vectors = {{7, 1}, {7, 2}}}),
             "vectors: expected each peer once, got 7 twice");
+}
+
+// A peer that had as many vectors as can be has no other.
+TEST_F(ClientTest, APeerWithMostVectorsWasSaved) {
+  absl::StatusOr<Client> client = Client::Resume({.vectors = {{7, 2048}}});
+  ASSERT_TRUE(client.ok()) << client.status();
+  EXPECT_EQ(*client->OnMessage(7, 1), (ClientEvent{Kind::kSurplusVector, 7}));
+}
+
+// A state that says nothing is that of client 0, which no message has reached.
+TEST_F(ClientTest, TheLeastState) {
+  absl::StatusOr<Client> client = Client::Resume({});
+  ASSERT_TRUE(client.ok()) << client.status();
+  EXPECT_EQ(client->id(), 0);
+  EXPECT_TRUE(absl::StartsWith(Error(*client, -1, 1), "message 1: "));
 }
 
 // The error counts the messages from 1.

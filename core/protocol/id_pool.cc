@@ -74,8 +74,7 @@ std::vector<IdPool::Holding> IdPool::Holdings(absl::Time now) const {
   for (const auto& [id, kept] : kept_) {
     if (kept.until > now) holdings.push_back({id, kept.owner});
   }
-  std::sort(holdings.begin(), holdings.end(),
-            [](const Holding& a, const Holding& b) { return a.id < b.id; });
+  std::ranges::sort(holdings, {}, &Holding::id);
   return holdings;
 }
 

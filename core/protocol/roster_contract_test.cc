@@ -3,14 +3,30 @@
 
 // What the roster's functions promise, one by one, and what it remembers.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <limits>
+#include <new>
 
+#include "absl/types/span.h"
 #include "core/doorbell.h"
 #include "core/protocol/roster.h"
 #include "core/protocol/roster_text.h"
 #include "gtest/gtest.h"
+
+namespace {
+uint64_t allocations = 0;
+}  // namespace
+
+// Counts, so that a test can say what costs no memory.
+void* operator new(size_t size) {
+  ++allocations;
+  return std::malloc(size);
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace ivshmem::protocol {
 namespace {
@@ -28,6 +44,15 @@ TEST(RosterTest, PeekGivesTheSameUntilSent) {
     EXPECT_EQ(Peek(roster, 2, 1), "0");
     EXPECT_EQ(Peek(roster, 2), "0 2 -1+memory 1+0 1+1 2+0 2+1");
   }
+}
+
+// A message with no vector's handle names no vector.
+TEST(RosterTest, MessagesSayNothingElse) {
+  Roster roster(1);
+  roster.Join(3);
+  std::array<Outgoing, 3> greeting;
+  ASSERT_EQ(roster.Peek(3, absl::MakeSpan(greeting)), greeting.size());
+  for (const Outgoing& message : greeting) EXPECT_EQ(message.vector, 0);
 }
 
 // Sent() takes the first of what Peek() gave, also without a Peek().
@@ -160,6 +185,18 @@ TEST(RosterTest, WhoWasNeverToldIsForgotten) {
   EXPECT_EQ(roster.remembered(), 1u);
   roster.Leave(1);  // Which was told of itself.
   EXPECT_EQ(roster.remembered(), 0u);
+}
+
+// It costs a bit for each peer that a client was told of. A greeting tells of
+// none, whatever its numbers are.
+TEST(RosterTest, AGreetingCostsNothing) {
+  Roster roster(1);
+  roster.Join(1);
+  const uint64_t before = allocations;
+  roster.Sent(1, 3);
+  EXPECT_EQ(allocations, before);
+  roster.Sent(1, 1);
+  EXPECT_GT(allocations, before) << "the count counts";
 }
 
 // However long a client reads nothing, it costs as much as there are ids.
