@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -19,6 +20,7 @@
 #include "absl/strings/str_cat.h"
 #include "bus/pci/registers.h"
 #include "core/registers.h"
+#include "fuzz/placed_bars.h"
 #include "script/library_subject.h"
 #include "script/play.h"
 #include "script/subject.h"
@@ -70,13 +72,18 @@ struct Seen {
   ConfigSpace constant = {};
   bool msix = false;  // Enabled.
   bool line = false;
+  // Vector controls of the MSI-X table, as they were read last.
+  std::map<int, uint32_t> controls = {};
 };
 
 class Judge {
  public:
   Judge(const Script& script, Acceleration acceleration)
       : trapped_(MakeSubject(script.world(), Acceleration::kNone)),
-        accelerated_(MakeSubject(script.world(), acceleration)) {
+        accelerated_(MakeSubject(script.world(), acceleration)),
+        bars_(script.world(), [this](const std::string& name, uint64_t offset) {
+          return ReadConfig(name, offset);
+        }) {
     *played_.mutable_world() = script.world();
     played_.set_about(
         absl::StrCat("short cuts: ", AccelerationName(acceleration)));
@@ -197,29 +204,47 @@ class Judge {
     } else if (!step.has_write()) {
       CheckConstants(name, seen, 0, kDwords);
     }
-    if (seen.vectors == 0) return;
-    // What is decoded at the same place as another BAR is hidden by it.
-    const uint32_t bar1 = ReadConfig(name, pci::kBar0 + 4);
-    if (bar1 != HomesOf(name)[1]) return;
-    for (const int vector : {0, seen.vectors - 1}) {
-      Step step;
-      step.set_device(name);
-      step.mutable_read()->set_msix(vector * kMsixEntryBytes + kVectorControl);
-      const std::optional<Outcome> control = Both(step);
-      Require(control.has_value() &&
-                  (*control->gives <= 1 || *control->gives == 0xffffffff),
-              "reserved bits are 0");
-    }
+    if (seen.vectors != 0) CheckControls(step, name, seen);
   }
 
-  // Where nothing else is ever placed but by chance.
-  std::array<uint64_t, 3> HomesOf(const std::string& name) const {
-    for (int i = 0; i < played_.world().devices_size(); ++i) {
-      if (played_.world().devices(i).name() == name) {
-        return AimsOf(played_.world(), i).homes;
-      }
+  // A vector control keeps what was written to it.
+  void CheckControls(const Step& step, const std::string& name, Seen& seen) {
+    for (auto& other : seen_) {
+      // Their table may be where this device was written.
+      const bool may_be_written =
+          step.has_write() && !step.write().has_config();
+      if (may_be_written && other.first != name) other.second.controls.clear();
     }
-    return {};
+    if (step.has_restore() ||
+        (step.has_write() && step.write().has_address()) ||
+        !bars_.Answers(name, 1, kVectorControl)) {
+      seen.controls.clear();
+    }
+    for (const int vector : {0, seen.vectors - 1}) {
+      const uint64_t offset = vector * kMsixEntryBytes + kVectorControl;
+      if (!bars_.Answers(name, 1, offset)) continue;
+      Step read;
+      read.set_device(name);
+      read.mutable_read()->set_msix(offset);
+      const std::optional<Outcome> control = Both(read);
+      Require(control.has_value() && control->gives.has_value(), "is read");
+      const auto now = static_cast<uint32_t>(*control->gives);
+      const auto [known, is_new] = seen.controls.emplace(vector, now);
+      if (step.has_write() && step.write().has_msix()) {
+        const Access& access = step.write();
+        const uint64_t size = access.has_size() ? access.size() : 4;
+        if (size == 4 && access.msix() == offset) {
+          Require(now == static_cast<uint32_t>(access.value()),
+                  "a vector control is what was written");
+        } else if (access.msix() >= offset + 4 ||
+                   access.msix() + size <= offset) {
+          Require(now == known->second, "a vector control is not written");
+        }
+      } else {
+        Require(now == known->second, "a vector control stays as it is");
+      }
+      known->second = now;
+    }
   }
 
   void CheckEffects(const Step& step, const Effects& effects) {
@@ -266,7 +291,7 @@ class Judge {
     const bool status = step.has_read() && step.read().has_registers() &&
                         step.read().registers() == kStatusOffset &&
                         (!step.read().has_size() || step.read().size() == 4);
-    if (!status || disabled || !RegistersAreAtHome(name)) return;
+    if (!status || disabled || !bars_.Answers(name, 0, kStatusOffset)) return;
     Step mask;
     mask.set_device(name);
     mask.mutable_read()->set_registers(kMaskOffset);
@@ -276,17 +301,10 @@ class Judge {
     Require(!seen.line, "which is gone when Status was read");
   }
 
-  // Decoded, and no memory in their place.
-  bool RegistersAreAtHome(const std::string& name) {
-    const std::array<uint64_t, 3> homes = HomesOf(name);
-    return (ReadConfig(name, pci::kCommand) & pci::kCommandMemorySpace) != 0 &&
-           ReadConfig(name, pci::kBar0) == homes[0] &&
-           ReadConfig(name, pci::kBar0 + 12) == homes[2] >> 32;
-  }
-
   Script played_;
   const std::unique_ptr<Subject> trapped_;
   const std::unique_ptr<Subject> accelerated_;
+  const PlacedBars bars_;
   std::map<std::string, Seen> seen_;
 };
 

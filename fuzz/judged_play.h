@@ -14,7 +14,7 @@ namespace ivshmem::script {
 // with the Script up to there printed, where the two differ, or where after a
 // step
 //   - a bit of config space is not what it was that no guest can change,
-//   - a reserved bit of the MSI-X table is set,
+//   - a vector control is not what was written to it,
 //   - a message came of a device whose MSI-X is off,
 //   - a line is not at the level of Status and Mask,
 //   - somebody was rung by a step that rings nobody.

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 
 namespace ivshmem {
@@ -18,6 +19,11 @@ inline void Require(bool holds, absl::string_view what) {
   if (holds) return;
   std::fprintf(stderr, "Does not hold: %s\n", std::string(what).c_str());
   std::abort();
+}
+
+// Of one reason, which is said.
+inline void RequireReason(const absl::Status& status) {
+  Require(status.ok() || !status.message().empty(), "a reason is said");
 }
 
 }  // namespace ivshmem

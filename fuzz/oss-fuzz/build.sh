@@ -34,8 +34,8 @@ library protobuf -Dprotobuf_BUILD_TESTS=OFF
 library googletest
 
 modules=(protobuf gmock absl_any_invocable absl_cleanup absl_flat_hash_map absl_flat_hash_set
-  absl_inlined_vector absl_int128 absl_node_hash_map absl_span absl_statusor absl_str_format
-  absl_strings absl_synchronization absl_time)
+  absl_inlined_vector absl_int128 absl_node_hash_map absl_random_random absl_span absl_statusor
+  absl_str_format absl_strings absl_synchronization absl_time)
 mkdir -p "$WORK/generated"
 ln -sfn . "$WORK/generated/ivshmem" # Some are included as ivshmem/proto/x.pb.h.
 python3 fuzz/oss-fuzz/rules.py "${targets[@]}" > "$WORK/rules.mk"
@@ -47,5 +47,5 @@ make --file "$WORK/rules.mk" --jobs "$(nproc)" --no-print-directory \
 for target in "${targets[@]}"; do
   rm -f "$OUT/${target}_seed_corpus.zip"
   python3 -m zipfile --create "$OUT/${target}_seed_corpus.zip" "fuzz/corpus/$target"/*
-  printf '[libfuzzer]\nlen_control = 0\nmax_len = 4096\n' > "$OUT/$target.options"
+  printf '[libfuzzer]\nlen_control = 0\nentropic = 0\nmax_len = 4096\n' > "$OUT/$target.options"
 done
