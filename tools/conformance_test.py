@@ -100,6 +100,15 @@ class ConformanceTest(unittest.TestCase):
                    '[[figure]]\nwhat = "Mutants"\nvalue = "100 of 101"\ncommand = "tools/mutants"\n')
         self.assertIn("| Mutants | 100 of 101 | `tools/mutants` |", conformance.page(self.root))
 
+    def test_figures_of_mutants(self):
+        self.write("docs/conformance/figures.toml",
+                   '[[figure]]\nwhat = "Mutants"\nmutants = "docs/mutants.md"\ncommand = "tools/mutants"\n')
+        self.write("docs/mutants.md", "| bound | 1 | 1 | 0 | 0 |\n| all   |  12 |  9 |  1 |  2 |\n")
+        self.assertIn("| Mutants | 12 planted, 9 killed; 2 behave as the original or differ in speed alone,"
+                      " each for a reason that is given; 1 survived | `tools/mutants` |", conformance.page(self.root))
+        self.write("docs/mutants.md", "# Mutants\n")
+        self.assertEqual(self.wrong(), "docs/mutants.md: no row 'all', from which 'Mutants' is taken")
+
 
 if __name__ == "__main__":
     unittest.main()

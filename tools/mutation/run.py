@@ -36,8 +36,8 @@ class Runner:
         self._sandbox = sandbox
         self._binaries = pathlib.Path(binaries)
 
-    def passes(self, path, limit, mutant=None, reached=None):
-        """Whether the test passes within `limit` seconds."""
+    def passes(self, path, limit, mutant=None, reached=None, output=subprocess.DEVNULL):
+        """Whether the test passes within `limit` seconds; what it says is `output`'s."""
         with tempfile.TemporaryDirectory(dir=self._folder()) as own:
             environment = {
                 "PATH": "/usr/bin:/bin",
@@ -59,7 +59,7 @@ class Runner:
             command += [part for name in writable for part in ("-w", name)]
             done = subprocess.run(
                 [*command, "--", str(self._binaries / path)],
-                env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
                 preexec_fn=_limits, check=False,
             )  # fmt: skip
             return done.returncode == 0
@@ -73,13 +73,16 @@ class Runner:
     def measure(self, path):
         """The test without a fault: how long it takes and what it reaches.
 
-        None when it does not pass.
+        The end of what it said, a string, when it does not pass.
         """
         with tempfile.TemporaryDirectory(dir=self._folder()) as folder:
             reached = pathlib.Path(folder) / "reached"
+            said = pathlib.Path(folder) / "said"
             start = time.monotonic()
-            if not self.passes(path, 120, reached=reached):
-                return None
+            with said.open("w") as output:
+                passed = self.passes(path, 120, reached=reached, output=output)
+            if not passed:
+                return said.read_text(encoding="utf-8", errors="replace")[-4000:]
             seconds = time.monotonic() - start
             numbers = reached.read_text(encoding="ascii").split() if reached.exists() else []
         return Test(path, seconds, frozenset(map(int, numbers)))
