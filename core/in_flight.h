@@ -43,8 +43,9 @@ class InFlight {
 
   // Waits for the calls of other threads that are under way, and abandons those
   // of this thread (Call::abandoned()): afterwards none of these uses anything
-  // of the owner. A call that begins meanwhile is not waited for, however many
-  // come; the owner sees to it that such a call finds nothing. Two threads that
+  // of the owner. Calls that begin meanwhile do not hold it up without end: of
+  // those at most the ones are waited for that begin before it has taken its
+  // first step. The owner sees to it that they find nothing. Two threads that
   // close, each from inside a call, what the other's call is in would wait for
   // each other for ever.
   void Close() ABSL_LOCKS_EXCLUDED(mutex_);

@@ -185,12 +185,12 @@ TEST_P(KvmLimits, APeerRingsWithoutEnd) {
   a->Ring(b->id(), 1, kRings);
   a->Ring(b->id(), 0);
   ASSERT_TRUE(Becomes([&] { return b->guest().interrupts(0) == 1; }));
-  b->Settle();
-  const auto delivered = [&] { return Count(*b, InterruptResult::kDelivered); };
-  ASSERT_TRUE(Becomes([&] {
-    return b->guest().interrupts(0) + b->guest().interrupts(1) == delivered();
-  }));
-  const uint64_t came = delivered();
+  // Not as many as were delivered: a vCPU that the machine keeps waiting takes
+  // two of one vector as one.
+  const uint32_t taken = b->guest().interrupts(0) + b->guest().interrupts(1);
+  b->Settle();  // What was taken has been counted.
+  const uint64_t came = Count(*b, InterruptResult::kDelivered);
+  EXPECT_LE(taken, came);
   const std::chrono::duration<double> took =
       std::chrono::steady_clock::now() - begin;
   EXPECT_LE(static_cast<double>(came), kRate * took.count() + kBurst);
