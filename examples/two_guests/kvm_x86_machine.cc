@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
+#include <cstring>
 #include <utility>
 
 #include "absl/memory/memory.h"
@@ -80,13 +82,28 @@ void KvmX86Machine::EndSlice() {
   machine_->vcpu().Interrupt();
 }
 
-// An interrupt that has reached the processor would have ended this.
+// An interrupt that the processor has taken would have ended this, and one that
+// it has not, as it was interrupted before it could, is in its local APIC. (The
+// guest halts with interrupts on.)
 absl::StatusOr<bool> KvmX86Machine::Halted() const {
+  const int vcpu = machine_->vcpu().fd();
   kvm_mp_state state;
-  if (ioctl(machine_->vcpu().fd(), KVM_GET_MP_STATE, &state) < 0) {
+  if (ioctl(vcpu, KVM_GET_MP_STATE, &state) < 0) {
     return absl::ErrnoToStatus(errno, "KVM_GET_MP_STATE");
   }
-  return state.mp_state == KVM_MP_STATE_HALTED;
+  if (state.mp_state != KVM_MP_STATE_HALTED) return false;
+  kvm_lapic_state apic;
+  if (ioctl(vcpu, KVM_GET_LAPIC, &apic) < 0) {
+    return absl::ErrnoToStatus(errno, "KVM_GET_LAPIC");
+  }
+  // The interrupt request register: eight of 32 bits, 16 bytes apart.
+  constexpr int kRequests = 0x200;
+  for (int word = 0; word < 8; ++word) {
+    uint32_t bits;
+    std::memcpy(&bits, apic.regs + kRequests + 16 * word, sizeof(bits));
+    if (bits != 0) return false;
+  }
+  return true;
 }
 
 absl::Status KvmX86Machine::Probe() {
