@@ -54,7 +54,7 @@ constexpr int kGuestEnded = 1;
 constexpr int kFailed = 2;
 
 // How long a server may take to answer.
-constexpr absl::Duration kPatience = absl::Seconds(5);
+constexpr absl::Duration kPatience = absl::Seconds(30);
 
 absl::StatusOr<std::vector<uint8_t>> ReadImage(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
