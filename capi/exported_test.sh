@@ -17,7 +17,7 @@ diff <(grep -o '\bivshmem_[a-z_]*(' capi/include/ivshmem/ivshmem.h | tr -d '(' |
   echo "the header does not declare all of capi/exported.txt (>)"
   exit 1
 }
-readelf --dynamic "$library" | grep -q 'SONAME.*\[libivshmem.so.0\]' || {
+readelf --dynamic "$library" | grep 'SONAME.*\[libivshmem.so.0\]' > /dev/null || {
   echo "soname: expected libivshmem.so.0"
   exit 1
 }

@@ -273,6 +273,7 @@ TEST(LinkTest, MemoryOfAnotherSize) {
   Heard heard;
   ivshmem_link_options options = LinkOptions(server.socket_path(), heard);
   options.memory_size = 0x8000;
+  options.greeting_deadline_ms = kPatienceMs;
   options.flags = IVSHMEM_LINK_NO_RETRY | IVSHMEM_LINK_FORGET_ID;
   ivshmem_link* made = nullptr;
   ASSERT_EQ(ivshmem_link_start(loop.get(), &options, &made), 0);

@@ -66,15 +66,20 @@ TEST_F(PeerTableStress, RingsAgainstChurn) {
   {
     InFlight in_flight;
     PeerTable table(in_flight, nullptr);
+    Connect(table, 0, 0);
     std::atomic<bool> stop{false};
+    std::atomic<bool> rings{false};
     std::thread ringer([&] {
       for (uint32_t i = 0; !stop; ++i) {
         const InFlight::Call call(in_flight);
         const Doorbell doorbell = {static_cast<PeerId>(i % kPeers),
                                    static_cast<Vector>(i % kVectors)};
-        ++results[static_cast<size_t>(table.Ring(call, doorbell))];
+        const RingResult result = table.Ring(call, doorbell);
+        ++results[static_cast<size_t>(result)];
+        if (result == RingResult::kDelivered) rings = true;
       }
     });
+    while (!rings) std::this_thread::yield();
     std::vector<std::thread> churners;
     for (int t = 0; t < 2; ++t) {
       churners.emplace_back([&, t] {

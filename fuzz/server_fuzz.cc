@@ -51,8 +51,9 @@ class Roll : public ServerEvents {
   }
   void OnLeft(PeerId peer, const Credentials& /*who*/, Departure why) override {
     Require(present_.erase(peer) == 1, "who leaves was there");
+    // Hoards: if other processes have too many descriptors under way.
     Require(why == Departure::kHungUp || why == Departure::kSpoke ||
-                why == Departure::kBroken,
+                why == Departure::kBroken || why == Departure::kHoarded,
             "a reason that there was");
   }
   void OnAway(PeerId /*peer*/, const Credentials& /*who*/) override {

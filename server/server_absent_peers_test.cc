@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "backends/linux/identity.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/server_fixture.h"
@@ -25,8 +26,9 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::Pair;
 
-constexpr char kAlice[] = "0123456789abcdef0123456789abcdef";
-constexpr char kBob[] = "fedcba9876543210fedcba9876543210";
+// A test that runs beside this one has others.
+const std::string kAlice = RandomIdentity();
+const std::string kBob = RandomIdentity();
 
 class AbsentPeers : public ServerTest {
  protected:
@@ -193,7 +195,9 @@ TEST_F(AbsentPeers, MakeRoom) {
 // One that goes while it is owed much, its socket's buffer full, and comes back
 // is told all of it from the beginning.
 TEST_F(AbsentPeers, InTheMiddleOfWhatItIsTold) {
-  ServerTest::Start({.vectors = 512, .absent_peers = absl::InfiniteDuration()});
+  ServerTest::Start({.vectors = 512,
+                     .stall_timeout = absl::InfiniteDuration(),
+                     .absent_peers = absl::InfiniteDuration()});
   std::vector<std::unique_ptr<TestClient>> others;
   for (int i = 0; i < 3; ++i) others.push_back(Join());
   for (int read = 0; read < 2000; read += 97) {

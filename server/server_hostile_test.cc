@@ -25,7 +25,7 @@ constexpr int kManyVectors = 600;
 
 // While one reads nothing, others come, are told everything, and leave.
 TEST_F(ServerTest, AClientThatNeverReadsHoldsUpNobody) {
-  Start({.vectors = kManyVectors});
+  Start({.vectors = kManyVectors, .stall_timeout = absl::InfiniteDuration()});
   const auto silent = Connect();
   std::vector<std::unique_ptr<TestClient>> clients;
   for (int i = 0; i < 4; ++i) clients.push_back(Join());
@@ -69,20 +69,22 @@ TEST_F(ServerTest, DisconnectsAClientThatStalls) {
 TEST_F(ServerTest, ASlowReaderIsNotStalled) {
   constexpr auto kTimeout = absl::Milliseconds(1500);
   Start({.vectors = 2 * kManyVectors, .stall_timeout = kTimeout});
+  absl::Time last = absl::Now();
   const auto slow = Connect();
   Settle();
   ASSERT_TRUE(server_->status().peers[0].waiting);
-  absl::Time last = absl::Now();
   const absl::Time end = last + 3 * kTimeout;
   absl::Duration longest;
+  bool reads = true;
   while (absl::Now() < end) {
-    EXPECT_EQ(slow->Read(1), 1);
+    reads = slow->Read(1) == 1 && reads;
     loop_->Dispatch(absl::Milliseconds(20));
     longest = std::max(longest, absl::Now() - last);
     last = absl::Now();
   }
   // On a machine that stood still it would have stalled indeed.
   if (longest < kTimeout / 2) {
+    EXPECT_TRUE(reads);
     EXPECT_TRUE(events_.left.empty());
     EXPECT_TRUE(server_->status().peers[0].waiting);
   }
@@ -94,6 +96,7 @@ TEST_F(ServerTest, AReaderWhoseSocketIsFilledAgainIsNotStalled) {
   constexpr auto kTimeout = absl::Milliseconds(800);
   Start({.vectors = kManyVectors, .stall_timeout = kTimeout});
   std::vector<std::unique_ptr<TestClient>> others;
+  absl::Time last = absl::Now();
   for (int i = 0; i < 12; ++i) {
     auto socket = unix_socket::Connect(path_, std::nullopt);
     ASSERT_TRUE(socket.ok()) << socket.status();
@@ -103,7 +106,6 @@ TEST_F(ServerTest, AReaderWhoseSocketIsFilledAgainIsNotStalled) {
   Settle();
   const auto reader = Connect();
   Settle();
-  absl::Time last = absl::Now();
   absl::Duration longest;
   for (const absl::Time end = last + 3 * kTimeout; absl::Now() < end;) {
     reader->Read(250);  // So many that the server is told of room.
@@ -122,7 +124,7 @@ TEST_F(ServerTest, AReaderWhoseSocketIsFilledAgainIsNotStalled) {
 // Who is owed nothing may leave its socket unread for as long as it likes, as a
 // virtual machine that is stopped.
 TEST_F(ServerTest, AClientThatIsOwedNothingIsNotStalled) {
-  Start({.vectors = 150, .stall_timeout = absl::Milliseconds(200)});
+  Start({.vectors = 150, .stall_timeout = absl::Seconds(2)});
   const auto reading = Join();
   const auto reading_too = Join();
   const auto idle = Join();
@@ -140,7 +142,7 @@ TEST_F(ServerTest, AClientThatIsOwedNothingIsNotStalled) {
 // default: more than one of who reads.
 TEST_F(ServerTest, AClientThatDoesNotReadIsGivenRoom) {
   constexpr int kFitByDefault = 278;
-  Start({.vectors = 25, .stall_timeout = absl::Milliseconds(400)});
+  Start({.vectors = 25});
   const auto stopped = Join();
   std::vector<std::unique_ptr<TestClient>> others;
   for (int i = 0; i < (kFitByDefault - 3) / 25; ++i) others.push_back(Join());
@@ -194,9 +196,14 @@ TEST_F(ServerTest, WaitsForDescriptors) {
     if (!fd.valid()) break;
     all.push_back(std::move(fd));
   }
+  const absl::Time begin = absl::Now();
   ASSERT_TRUE(Until([&] { return !events_.trouble.empty(); }));
   EXPECT_EQ(events_.trouble[0].code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(loop_->Dispatch(absl::ZeroDuration()), 0);
+  const int asked_again = loop_->Dispatch(absl::ZeroDuration());
+  // It pauses for 100 ms.
+  if (absl::Now() - begin < absl::Milliseconds(100)) {
+    EXPECT_EQ(asked_again, 0);
+  }
   all.clear();
   ASSERT_TRUE(Until([&] {
     second->Read();

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "backends/linux/identity.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/server_fixture.h"
@@ -26,8 +27,9 @@ using testing::HasSubstr;
 using testing::Pair;
 using Kind = ClientEvent::Kind;
 
-constexpr char kAlice[] = "0123456789abcdef0123456789abcdef";
-constexpr char kBob[] = "fedcba9876543210fedcba9876543210";
+// A test that runs beside this one has others.
+const std::string kAlice = RandomIdentity();
+const std::string kBob = RandomIdentity();
 
 // A client is sent the version, its id and the memory, and is told of itself.
 // Clause: server-first-id, greeting-version, greeting-id

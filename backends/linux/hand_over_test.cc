@@ -202,10 +202,10 @@ TEST(HandOverTest, WaitsWithoutEnd) {
             .ok());
     timespec processor;
     ASSERT_EQ(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &processor), 0);
-    EXPECT_LT(absl::DurationFromTimespec(processor), absl::Milliseconds(250));
+    EXPECT_LT(absl::DurationFromTimespec(processor), absl::Seconds(1));
     EXPECT_TRUE(ConfirmHandOver(sockets.new_process.get()).ok());
   });
-  absl::SleepFor(absl::Milliseconds(500));
+  absl::SleepFor(absl::Seconds(2));
   EXPECT_TRUE(
       SendHandOver(sockets.old_process.get(), sent, absl::InfiniteDuration())
           .ok());

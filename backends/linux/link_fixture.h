@@ -84,6 +84,7 @@ class LinkTest : public testing::Test {
   LinkTest()
       : loop_(*EventLoop::Create()), memory_(*MemoryObject::Memfd(4096)) {
     options_.socket_path = server_.path();
+    options_.greeting_deadline = kPatience;
     options_.retry_first = absl::Milliseconds(1);
     options_.retry_most = absl::Milliseconds(20);
   }

@@ -6,7 +6,6 @@
 #include <pthread.h>
 #include <signal.h>  // NOLINT(modernize-deprecated-headers): sigset_t.
 
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -15,6 +14,7 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "backends/linux/descriptor_limit.h"
+#include "backends/linux/living_threads.h"
 #include "backends/linux/open_fds.h"
 #include "gtest/gtest.h"
 
@@ -31,15 +31,6 @@ void OnThread(LoopThread& thread, const std::function<void()>& what) {
     ran.Notify();
   });
   ASSERT_TRUE(ran.WaitForNotificationWithTimeout(kPatience));
-}
-
-int Threads() {
-  int threads = 0;
-  for ([[maybe_unused]] const auto& entry :
-       std::filesystem::directory_iterator("/proc/self/task")) {
-    ++threads;
-  }
-  return threads;
 }
 
 // The signals that the calling thread blocks.
@@ -121,17 +112,17 @@ TEST(LoopThreadTest, Signals) {
 // has run by then.
 TEST(LoopThreadTest, DestructorJoins) {
   const auto fds = OpenFds();
-  const int threads = Threads();
+  const int threads = LivingThreads();
   int ran = 0;
   {
     const std::unique_ptr<LoopThread> thread = *LoopThread::Start();
-    EXPECT_EQ(Threads(), threads + 1);
+    EXPECT_EQ(LivingThreads(), threads + 1);
     for (int i = 0; i < 1000; ++i) {
       thread->loop().Run([&] { ++ran; });
     }
   }
   EXPECT_EQ(ran, 1000);
-  EXPECT_EQ(Threads(), threads);
+  EXPECT_EQ(LivingThreads(), threads);
   EXPECT_EQ(OpenFds(), fds);
 }
 

@@ -26,6 +26,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "backends/linux/identity.h"
 #include "backends/linux/open_fds.h"
 #include "backends/linux/unique_fd.h"
 #include "gmock/gmock.h"
@@ -87,7 +88,7 @@ class MemoryObjectTest : public testing::Test {
   const std::map<int, std::string> before_ = OpenFds();
   std::string directory_ = "/tmp/ivshmem.XXXXXX";
   std::string path_;
-  const std::string shm_ = absl::StrCat("/ivshmem-test-", getpid());
+  const std::string shm_ = absl::StrCat("/ivshmem-test-", RandomIdentity());
 };
 
 // Anonymous memory of exactly the size, zero, new, sealed, closed on exec.
@@ -205,7 +206,8 @@ TEST_F(MemoryObjectTest, ShmNames) {
         "got '" + std::string(name.size() == 3 && name[1] == '\0' ? "a\\000b"
                                                                   : name));
   }
-  const std::string longest(255, 'x');
+  std::string longest = RandomIdentity();
+  longest.resize(255, 'x');
   EXPECT_TRUE(MemoryObject::Shm(longest, kPage).ok());
   EXPECT_EQ(shm_unlink(longest.c_str()), 0);
 }

@@ -5,9 +5,7 @@
 // moment, whatever goes on.
 
 #include <atomic>
-#include <filesystem>
 #include <functional>
-#include <iterator>
 #include <map>
 #include <memory>
 #include <string>
@@ -17,6 +15,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "backends/linux/link_fixture.h"
+#include "backends/linux/living_threads.h"
 #include "backends/linux/loop_thread.h"
 #include "backends/linux/open_fds.h"
 #include "core/protocol/message.h"
@@ -24,11 +23,6 @@
 
 namespace ivshmem {
 namespace {
-
-size_t Threads() {
-  const std::filesystem::directory_iterator threads("/proc/self/task");
-  return static_cast<size_t>(std::distance(begin(threads), end(threads)));
-}
 
 class ServerLinkClose : public LinkTest {
  protected:
@@ -131,12 +125,12 @@ TEST_F(ServerLinkClose, AnyMomentUnderTraffic) {
   // A sanitizer makes threads and pipes of its own when the first thread comes:
   // what is there after one round is there for good.
   std::map<int, std::string> fds_before;
-  size_t threads_before = 0;
+  int threads_before = 0;
   for (int round = 0; round < 21; ++round) {
     if (round == 1) {
       server_.Hangup();
       fds_before = OpenFds();
-      threads_before = Threads();
+      threads_before = LivingThreads();
     }
     const std::unique_ptr<LoopThread> thread = *LoopThread::Start();
     std::unique_ptr<ServerLink> link =
@@ -203,7 +197,7 @@ TEST_F(ServerLinkClose, AnyMomentUnderTraffic) {
   }
   server_.Hangup();
   EXPECT_EQ(OpenFds(), fds_before);
-  EXPECT_EQ(Threads(), threads_before);
+  EXPECT_EQ(LivingThreads(), threads_before);
 }
 
 }  // namespace

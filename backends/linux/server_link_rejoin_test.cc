@@ -254,7 +254,7 @@ TEST_F(ServerLinkRejoin, TheIdentityIsKept) {
 
 // The embedder may give it, to be known again in another process.
 TEST_F(ServerLinkRejoin, TheIdentityMayBeGiven) {
-  options_.identity = "0123456789abcdef0123456789abcdef";
+  options_.identity = RandomIdentity();
   JoinAs(1);
   EXPECT_EQ(server_.client_name(), IdentityName(options_.identity));
 }

@@ -101,10 +101,11 @@ int OutcomeInAProcess() {
 
 TEST(UnixSocketLimitTest, TooManyInFlight) {
   // In a sandbox it may be impossible to become somebody else, and other
-  // processes of this user may have more under way than the limit is.
+  // processes of this user may have more under way than the limit is, or may
+  // take some in between.
   const absl::Time end = absl::Now() + absl::Seconds(20);
   int outcome = OutcomeInAProcess();
-  while (outcome == kOthersInTheWay && absl::Now() < end) {
+  while (outcome != kAsExpected && absl::Now() < end) {
     absl::SleepFor(absl::Milliseconds(50));
     outcome = OutcomeInAProcess();
   }

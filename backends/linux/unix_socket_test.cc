@@ -25,6 +25,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "backends/linux/descriptor_limit.h"
+#include "backends/linux/identity.h"
 #include "backends/linux/open_fds.h"
 #include "backends/linux/unique_fd.h"
 #include "gmock/gmock.h"
@@ -60,8 +61,7 @@ class UnixSocketTest : public testing::Test {
 
   // A name that no other test has.
   static std::string Name() {
-    static int last = 0;
-    return absl::StrCat("ivshmem-test-", getpid(), "-", ++last);
+    return absl::StrCat("ivshmem-test-", RandomIdentity());
   }
 
   const std::map<int, std::string> before_ = OpenFds();

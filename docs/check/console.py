@@ -155,7 +155,7 @@ def _results(steps, output):
     return []
 
 
-def run(blocks, place, seconds=120):
+def run(blocks, place, seconds=400):
     """Runs the commands of one document's blocks: (what is wrong, how many ran)."""
     steps, skipped = [], []
     for block in blocks:

@@ -197,7 +197,9 @@ TEST_P(KvmVmmModes, EachRingIsAnswered) {
   if (mode.irqfd) {
     EXPECT_LT(interrupts, kAll);
   } else {
-    EXPECT_EQ(interrupts, kAll);
+    // The last is counted when its guest may have answered and ended.
+    EXPECT_GE(interrupts, kAll - 1);
+    EXPECT_LE(interrupts, kAll);
   }
 }
 

@@ -163,6 +163,8 @@ bool Agree(Setting setting, int64_t operations, const MakePair& make,
   Script failed;
   rc::detail::TestParams params = rc::detail::configuration().testParams;
   params.maxSuccess = static_cast<int>(operations / kOperationsOfAProgram + 1);
+  // Of few worlds, most may be such of which nothing is said.
+  params.maxDiscardRatio = 100;
   params.seed += static_cast<uint64_t>(setting) << 32;
   while (tally.operations < operations) {
     rc::detail::TestMetadata metadata;

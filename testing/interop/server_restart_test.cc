@@ -69,8 +69,10 @@ class ServerRestart : public ::testing::Test {
   std::unique_ptr<OurGuest> Join() {
     ServerLink::Options options;
     options.socket_path = server_.socket_path();
-    options.retry_first = absl::Milliseconds(1);
-    options.retry_most = absl::Milliseconds(50);
+    // Not before the new server has been started: its process holds what this
+    // one has open, a socket with the link's name too, until it is a program.
+    options.retry_first = absl::Milliseconds(100);
+    options.retry_most = absl::Milliseconds(100);
     return OurGuest::Join(options, kVectors);
   }
 

@@ -33,6 +33,8 @@ class KvmCrowdedBus : public ::testing::Test {
     guest_ = std::make_unique<KvmPciGuest>(
         ServerLink::Options{.socket_path = server_.socket_path()},
         KvmPciGuest::Options{.vectors = kVectors});
+    ASSERT_TRUE(guest_->Knows(guest_->id(), kVectors - 1));
+    guest_->Settle();
   }
 
   void Connect() {

@@ -25,6 +25,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "backends/linux/hand_over.h"
@@ -95,6 +96,7 @@ class Vmm {
   absl::Status Adopt(HandOver hand_over);
   absl::Status Restore(const std::string& bytes);
   absl::Status Attach();
+  absl::Status AwaitOwnVectors() const;
   void Resume();
   absl::Status Save(const HandOver& hand_over) const;
 
@@ -175,6 +177,17 @@ absl::Status Vmm::Attach() {
   return absl::OkStatus();
 }
 
+// A new link may be told of them after it has joined.
+absl::Status Vmm::AwaitOwnVectors() const {
+  const absl::Time end = absl::Now() + kPatience;
+  while (device_->device().peers().Find({*link_->id(), kVectors - 1}) ==
+         nullptr) {
+    if (absl::Now() > end) return absl::DeadlineExceededError("own vectors");
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  return absl::OkStatus();
+}
+
 void Vmm::Resume() {
   GuestMemoryIn(link_->memory()).resumed = Now();
   Say(absl::StrCat("serves ", *link_->id()));
@@ -228,6 +241,7 @@ absl::Status Vmm::Start() {
     status = Join("");
     if (status.ok()) status = Create();
   }
+  if (status.ok()) status = AwaitOwnVectors();
   if (status.ok()) Resume();
   return status;
 }

@@ -107,7 +107,7 @@ absl::Status Qemu::Quit() {
 
 std::string Qemu::LastWords() {
   // When its sockets are closed, it is about to end.
-  const absl::StatusOr<std::string> end = process_->Wait(absl::Seconds(1));
+  const absl::StatusOr<std::string> end = process_->Wait(absl::Seconds(10));
   const std::string output = process_->Output();
   return absl::StrCat("QEMU ",
                       end.ok() ? absl::StrCat("ended with ", *end) : "runs",

@@ -52,7 +52,7 @@ class QtestTest : public ::testing::Test {
   std::array<UniqueFd, 2> ends_ = Pair();
   UniqueFd other_ = std::move(ends_[1]);
   Qtest qtest_{std::move(ends_[0]),
-               {.deadline = absl::Milliseconds(100),
+               {.deadline = absl::Seconds(2),
                 .last_words = [] { return "last words"; }}};
 };
 

@@ -12,6 +12,7 @@
 #include <fstream>
 #include <string>
 
+#include "backends/linux/identity.h"
 #include "backends/linux/memory_object.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -25,8 +26,9 @@ namespace fs = std::filesystem;
 using testing::AllOf;
 using testing::HasSubstr;
 
-constexpr char kAlice[] = "0123456789abcdef0123456789abcdef";
-constexpr char kBob[] = "fedcba9876543210fedcba9876543210";
+// A test that runs beside this one has others.
+const std::string kAlice = RandomIdentity();
+const std::string kBob = RandomIdentity();
 
 class RestartTest : public ServerCommandTest {
  protected:

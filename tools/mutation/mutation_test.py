@@ -65,7 +65,7 @@ class ToyTest(unittest.TestCase):
         command = [self.root / "toy", str(at)]
         try:
             done = subprocess.run(
-                command, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True, check=False, timeout=2
+                command, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True, check=False, timeout=60
             )
         except subprocess.TimeoutExpired:
             return None
