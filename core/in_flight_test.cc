@@ -238,8 +238,9 @@ TEST(InFlightTest, CloseInsideACallWaitsForTheOthersOnly) {
   closer.join();
 }
 
-// "A call that begins meanwhile is not waited for." That Close() is under way
-// can be seen by the time that its thread has worked.
+// "Calls that begin meanwhile do not hold it up": this one after its first
+// step. That Close() is under way can be seen by the time that its thread has
+// worked.
 TEST(InFlightTest, CloseDoesNotWaitForLaterCalls) {
   InFlight in_flight;
   LongCall earlier(in_flight);
